@@ -1,0 +1,3 @@
+#include "tally/platforms/kernels/avx512_arch.h"
+
+#include "tally/platforms/kernels/fill.h"

@@ -1,0 +1,243 @@
+#pragma once
+// The register tile of the matrix kernel: MR rows of A times one panel of NV vectors of packed weights, sums in registers
+// from the first depth element to the last.
+#include <stdint.h>
+
+#include "tally/platforms/kernel_args.h"
+#include "tally/platforms/kernels/num.h"
+
+namespace tally::TALLY_ISA_NAMESPACE {
+
+/// Most rows of any tile.
+inline constexpr int kGemmMaxRows = 8;
+
+/// Operands of one tile, or of several: row r of A starts at a + r·a_step (`affine`), tile after tile, or the rows of one tile
+/// at a_rows[r]; of C likewise.
+template <class F>
+struct GemmTile {
+  const typename F::Storage* a = nullptr;
+  int64_t a_step = 0;
+  typename F::Output* c = nullptr;
+  int64_t c_step = 0;
+  int64_t left = 1;           ///< tiles; more than one only if affine
+  bool affine = true;
+  bool reload = false;        ///< sums start from C instead of the bias
+  bool has_residual = false;
+  bool clamp_low = false, clamp_high = false;  ///< bounds that are not infinite
+  float lo = 0, hi = 0;
+  const typename F::Storage* w = nullptr;
+  const Segment* segment = nullptr;
+  const Segment* segment_end = nullptr;
+  const typename F::Sum* bias = nullptr;        ///< NV vectors, or null for zero
+  const typename F::Sum* column_sums = nullptr; ///< NV vectors, where the format needs them
+  intptr_t residual_bytes = 0;                  ///< from a row of C to the row of the residual
+  typename F::Sum* scratch = nullptr;           ///< MR × NV vectors: takes the sums instead of C
+  const typename F::Storage* a_rows[kGemmMaxRows];
+  typename F::Output* c_rows[kGemmMaxRows];
+};
+
+/// Dependent multiply-accumulates wait for each other: 4 cycles on current cores, two a cycle, so that 8 chains keep the
+/// units busy (7 nearly). Tiles with fewer sums split the depth over several sets of them.
+constexpr int gemm_sets(int sums) {
+  constexpr int kChains = 8;
+  return sums == 1 ? kChains : sums <= 3 ? 4 : sums <= 6 ? 2 : 1;
+}
+
+/// body(0), body(1) … body(N − 1) as straight-line code. gcc 12 unrolls a loop around loops too late to keep what they
+/// index in registers.
+template <int N, int I = 0, class Body>
+TALLY_INLINE void repeat(Body body) {
+  if constexpr (I < N) {
+    body(I);
+    repeat<N, I + 1>(body);
+  }
+}
+
+/// Starts of MR rows, from their distance or from a list.
+template <int MR, class T>
+TALLY_INLINE void rows_of(T* (&row)[MR], T* first, int64_t step, T* const* list, bool affine) {
+  if (affine) [[likely]] {
+    row[0] = first;
+    TALLY_UNROLL
+    for (int r = 1; r < MR; ++r) row[r] = row[r - 1] + step;
+  } else {
+    TALLY_UNROLL
+    for (int r = 0; r < MR; ++r) row[r] = list[r];
+  }
+}
+
+template <class F, int NV, int MR>
+struct GemmSums {
+  static constexpr int kSets = gemm_sets(NV * MR);
+  static constexpr int kRow = NV * F::kLanes;
+  typename F::Acc sum[kSets][MR][NV];
+
+  TALLY_INLINE void start(const GemmTile<F>& t) {
+    typename F::Acc first[NV];
+    TALLY_UNROLL
+    for (int v = 0; v < NV; ++v) first[v] = F::zero();
+    if (!t.reload && t.bias) {
+      TALLY_UNROLL
+      for (int v = 0; v < NV; ++v) first[v] = F::load_sum(t.bias + v * F::kLanes);
+    }
+    if constexpr (F::kColumnSums) {
+      TALLY_UNROLL
+      for (int v = 0; v < NV; ++v) first[v] = F::add(first[v], F::load_sum(t.column_sums + v * F::kLanes));
+    }
+    TALLY_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      TALLY_UNROLL
+      for (int v = 0; v < NV; ++v) sum[0][r][v] = first[v];
+    }
+    if (t.reload) [[unlikely]] {
+      typename F::Output* c[MR];
+      rows_of<MR>(c, t.c, t.c_step, t.c_rows, t.affine);
+      TALLY_UNROLL
+      for (int r = 0; r < MR; ++r) {
+        TALLY_UNROLL
+        for (int v = 0; v < NV; ++v) {
+          const auto partial = F::load_output(c[r] + v * F::kLanes);
+          sum[0][r][v] = F::kColumnSums ? F::add(sum[0][r][v], partial) : partial;
+        }
+      }
+    }
+    repeat<kSets - 1>([&](int u) TALLY_LAMBDA {
+      TALLY_UNROLL
+      for (int r = 0; r < MR; ++r) {
+        TALLY_UNROLL
+        for (int v = 0; v < NV; ++v) sum[u + 1][r][v] = F::zero();
+      }
+    });
+  }
+
+  /// One depth step into set u. Every element of A and every vector of weights is loaded once: pinned where it is used
+  /// again, because gcc 12 would fold the load into each use.
+  template <class LoadFactor>
+  TALLY_INLINE void step(int u, const typename F::Storage* w, LoadFactor load_factor) {
+    typename F::Weights weights[NV];
+    if constexpr (MR > 1) {
+      TALLY_UNROLL
+      for (int v = 0; v < NV; ++v) {
+        weights[v] = F::load_weights(w + v * F::kLanes * F::kStep);
+        F::pin_weights(weights[v]);
+      }
+    }
+    TALLY_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      auto factor = load_factor(r);
+      if constexpr (NV > 1) F::pin_factor(factor);
+      TALLY_UNROLL
+      for (int v = 0; v < NV; ++v) {
+        if constexpr (MR == 1) weights[v] = F::load_weights(w + v * F::kLanes * F::kStep);
+        sum[u][r][v] = F::step(sum[u][r][v], factor, weights[v]);
+      }
+    }
+  }
+
+  /// All rows are addressed by one index. A compiler that sees it advance would rather advance MR pointers, and compute them
+  /// anew for each segment.
+  static TALLY_INLINE void hide(int64_t& index) { asm("" : "+r"(index)); }
+
+  TALLY_INLINE void accumulate(GemmTile<F>* volatile& tile) {
+    const GemmTile<F>& t = *tile;
+    const typename F::Storage* row[MR];
+    rows_of<MR>(row, t.a, t.a_step, t.a_rows, t.affine);
+    for (const Segment* s = t.segment; s != tile->segment_end; ++s) {
+      const typename F::Storage* w = tile->w + int64_t{s->w_row} * kRow;
+      int64_t i = s->a_offset;
+      const int64_t end = i + s->length;
+      if constexpr (kSets > 1) {
+        for (; i + kSets * F::kStep <= end; i += kSets * F::kStep) {
+          hide(i);
+          repeat<kSets>([&](int u) TALLY_LAMBDA {
+            step(u, w, [&](int r) TALLY_LAMBDA { return F::factor(row[r] + i + u * F::kStep); });
+            w += kRow * F::kStep;
+          });
+        }
+      }
+      for (; i + F::kStep <= end; i += F::kStep) {
+        hide(i);
+        step(0, w, [&](int r) TALLY_LAMBDA { return F::factor(row[r] + i); });
+        w += kRow * F::kStep;
+      }
+      if constexpr (F::kStep > 1) {
+        if (i < end) step(0, w, [&](int r) TALLY_LAMBDA { return F::factor_tail(row[r] + i, static_cast<int>(end - i)); });
+      }
+    }
+    join<kSets / 2>();
+  }
+
+  /// Adds the upper half of the sets to the lower one until one is left.
+  template <int half>
+  TALLY_INLINE void join() {
+    if constexpr (half > 0) {
+      repeat<half>([&](int u) TALLY_LAMBDA {
+        TALLY_UNROLL
+        for (int r = 0; r < MR; ++r) {
+          TALLY_UNROLL
+          for (int v = 0; v < NV; ++v) sum[u][r][v] = F::add(sum[u][r][v], sum[u + half][r][v]);
+        }
+      });
+      join<half / 2>();
+    }
+  }
+
+  template <class Change>
+  TALLY_INLINE void for_each_sum(Change change) {
+    TALLY_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      TALLY_UNROLL
+      for (int v = 0; v < NV; ++v) change(r, v, sum[0][r][v]);
+    }
+  }
+};
+
+/// One tile: C = clamp(bias + Σ A·W + residual), or partial sums, as the tile says; moves it on to the next.
+///
+/// The tile is reached through memory, anew in each part. Held in a register over the depth loop, which needs nearly all of
+/// them, gcc 12 saves it in a vector register, and to get it back from there waits for every multiply-accumulate in flight:
+/// 40 to 70 cycles a tile on Zen 4.
+template <class F, int NV, int MR>
+TALLY_INLINE void run_tile(GemmTile<F>* volatile& tile) {
+  GemmSums<F, NV, MR> sums;
+  sums.start(*tile);
+  sums.accumulate(tile);
+  GemmTile<F>& t = *tile;
+  if (typename F::Sum* scratch = t.scratch) [[unlikely]] {
+    sums.for_each_sum([&](int r, int v, auto& x) TALLY_LAMBDA { F::store_sum(scratch + (r * NV + v) * F::kLanes, x); });
+    return;
+  }
+  typename F::Output* c[MR];
+  rows_of<MR>(c, t.c, t.c_step, t.c_rows, t.affine);
+  if constexpr (F::kFloatSums) {
+    if (t.has_residual) [[unlikely]] {
+      const uintptr_t offset = static_cast<uintptr_t>(t.residual_bytes);
+      sums.for_each_sum([&](int r, int v, auto& x) TALLY_LAMBDA {
+        const auto* residual = reinterpret_cast<const typename F::Output*>(reinterpret_cast<uintptr_t>(c[r]) + offset);
+        x = F::add(x, F::load_output(residual + v * F::kLanes));
+      });
+    }
+    if (t.clamp_high) [[unlikely]] {
+      const auto hi = F::set(t.hi);
+      sums.for_each_sum([&](int, int, auto& x) TALLY_LAMBDA { x = F::min(hi, x); });
+    }
+    if (t.clamp_low) {
+      const auto lo = F::set(t.lo);
+      sums.for_each_sum([&](int, int, auto& x) TALLY_LAMBDA { x = F::max(lo, x); });
+    }
+  }
+  sums.for_each_sum([&](int r, int v, auto& x) TALLY_LAMBDA { F::store_output(c[r] + v * F::kLanes, x); });
+  t.a += MR * t.a_step;
+  t.c += MR * t.c_step;
+}
+
+/// The tiles of `t`, one after another: with few depth elements a call a tile would cost a fifth of its time.
+template <class F, int NV, int MR>
+void gemm_tile(GemmTile<F>& t) noexcept {
+  GemmTile<F>* volatile tile = &t;
+  do {
+    run_tile<F, NV, MR>(tile);
+  } while (--tile->left > 0);
+}
+
+}  // namespace tally::TALLY_ISA_NAMESPACE

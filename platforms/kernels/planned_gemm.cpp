@@ -1,0 +1,114 @@
+#include "tally/platforms/kernels/planned_gemm.h"
+
+#include <algorithm>
+
+namespace tally {
+namespace {
+
+int64_t ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
+int64_t round_up(int64_t n, int64_t multiple) { return ceil_div(n, multiple) * multiple; }
+
+struct Sizes {
+  int64_t storage, sum, output;  ///< bytes of an element of A and W, of the bias, of C
+};
+
+Sizes sizes_of(Num num) {
+  switch (num) {
+    case Num::f32: return {4, 4, 4};
+    case Num::f16: return {2, 4, 2};
+    case Num::i8: break;
+  }
+  return {1, 4, 4};
+}
+
+/// Register tiles of at most max_rows rows that cover `pixels` pixels after `before` others, where a tile ends with its
+/// block of rows_per_block pixels.
+int64_t tiles_of(int64_t before, int64_t pixels, int64_t rows_per_block, int64_t max_rows) {
+  const int64_t to_boundary = (rows_per_block - before % rows_per_block) % rows_per_block;
+  const int64_t head = std::min(pixels, to_boundary);
+  const int64_t whole = (pixels - head) / rows_per_block;
+  const int64_t tail = (pixels - head) % rows_per_block;
+  return ceil_div(head, max_rows) + whole * ceil_div(rows_per_block, max_rows) + ceil_div(tail, max_rows);
+}
+
+struct Depth {
+  int64_t real = 0, padded = 0;
+};
+
+Depth depth_of(const GemmArgs& args, int32_t region, int32_t block, int k_step) {
+  const int32_t* at = args.first_segment + int64_t{region} * (args.k_blocks + 1) + block;
+  Depth depth;
+  for (int32_t s = at[0]; s < at[1]; ++s) {
+    depth.real += args.segments[s].length;
+    depth.padded += round_up(args.segments[s].length, k_step);
+  }
+  return depth;
+}
+
+/// One panel over one region of every image.
+Planned planned_part(const GemmArgs& args, Num num, const Geometry& geometry, const Panel& panel, int32_t region,
+                     int64_t before) {
+  const Sizes size = sizes_of(num);
+  const int64_t vector = panel.half ? geometry.half_lanes : geometry.lanes;
+  const int64_t lanes = panel.half ? vector : panel.vectors * vector;
+  const int64_t columns = args.full_stores ? lanes : panel.n;
+  const int64_t image_pixels = int64_t{args.regions[region].height} * args.regions[region].width;
+  const int64_t pixels = args.images * image_pixels;
+  const int rows = geometry.gemm_rows[panel.half ? 1 : static_cast<size_t>(panel.vectors)];
+  const int64_t tiles = args.images * tiles_of(before, image_pixels, args.rows_per_block, rows);
+  const bool column_sums = num == Num::i8 && geometry.i8_column_sums;
+  const int64_t c_bytes = pixels * columns * size.output;
+
+  Planned p;
+  for (int32_t block = 0; block < args.k_blocks; ++block) {
+    const Depth depth = depth_of(args, region, block, geometry.k_step[static_cast<int>(num)]);
+    p.tally.macs += pixels * panel.n * depth.real;
+    p.lane_padding += pixels * (lanes - panel.n) * depth.real;
+    p.k_padding += pixels * lanes * (depth.padded - depth.real);
+    p.loaded_activations += pixels * depth.real * size.storage;
+    p.loaded_weights += tiles * lanes * (depth.padded * size.storage + (column_sums ? size.sum : 0));
+    const bool first = block == 0, last = block + 1 == args.k_blocks;
+    if (first && args.bias) p.loaded_weights += tiles * lanes * size.sum;
+    if (!first) p.loaded_partials += c_bytes;
+    if (!last) p.stored_partials += c_bytes;
+  }
+  p.stored_outputs = c_bytes;
+  if (args.residual) p.loaded_residual = c_bytes;
+  constexpr UnaryOp kOps[] = {UnaryOp::copy, UnaryOp::clamp, UnaryOp::tanh, UnaryOp::sigmoid};
+  const UnaryOp op = kOps[static_cast<size_t>(args.epilogue.activation)];
+  p.tally.lane_fma_other = pixels * round_up(columns, vector) * geometry.fma_per_vector[static_cast<size_t>(op)];
+  return p;
+}
+
+Planned finished(Planned p) {
+  p.tally.lane_macs = p.tally.macs + p.lane_padding + p.k_padding;
+  p.tally.bytes_loaded = p.loaded_activations + p.loaded_weights + p.loaded_partials + p.loaded_residual;
+  p.tally.bytes_stored = p.stored_outputs + p.stored_partials;
+  return p;
+}
+
+}  // namespace
+
+Planned planned_gemm(const GemmArgs& args, Num num, const Geometry& geometry) {
+  Planned p;
+  for (int32_t i = 0; i < args.panel_count; ++i) {
+    int64_t before = 0;
+    for (int32_t region = 0; region < args.region_count; ++region) {
+      p += planned_part(args, num, geometry, args.panels[i], region, before);
+      before += int64_t{args.regions[region].height} * args.regions[region].width;
+    }
+  }
+  return finished(p);
+}
+
+Planned planned_dot(const DotArgs& args, Num num, const Geometry& geometry) {
+  const Sizes size = sizes_of(num);
+  Planned p;
+  p.tally.macs = args.n;
+  p.lane_padding = round_up(args.n, int64_t{geometry.lanes} * geometry.dot_step[static_cast<int>(num)]) - args.n;
+  p.loaded_activations = 2 * args.n * size.storage;
+  p.stored_outputs = size.sum;
+  return finished(p);
+}
+
+}  // namespace tally

@@ -1,0 +1,55 @@
+#pragma once
+#include <cstdint>
+
+#include "tally/platforms/tally.h"
+
+namespace tally {
+
+/// What a kernel will do on given arguments, from closed formulas that stand beside the kernel and share no code with its
+/// counting. Law: the executed tally equals `tally`, field by field; and the parts add up to it (parts_add_up).
+struct Planned {
+  Tally tally;
+
+  // tally.lane_macs − tally.macs, by cause.
+  int64_t lane_padding = 0;  ///< lanes beyond the last channel or pixel
+  int64_t k_padding = 0;     ///< depth rounded up to what one dot-product step takes
+  int64_t tile_padding = 0;  ///< rows or columns of a register tile computed and thrown away, products with padding zeros
+
+  // tally.bytes_loaded by operand.
+  int64_t loaded_activations = 0;  ///< layer inputs (both of them for a binary operator)
+  int64_t loaded_weights = 0;      ///< packed weights, scales, biases, column sums
+  int64_t loaded_partials = 0;     ///< output read back between depth blocks
+  int64_t loaded_residual = 0;     ///< operand of an absorbed Add
+  int64_t loaded_scratch = 0;      ///< intermediate values in the arena that belong to the kernel
+
+  // tally.bytes_stored by operand.
+  int64_t stored_outputs = 0;
+  int64_t stored_partials = 0;  ///< output stored before it is complete
+  int64_t stored_scratch = 0;
+
+  Planned& operator+=(const Planned& other) {
+    tally += other.tally;
+    lane_padding += other.lane_padding;
+    k_padding += other.k_padding;
+    tile_padding += other.tile_padding;
+    loaded_activations += other.loaded_activations;
+    loaded_weights += other.loaded_weights;
+    loaded_partials += other.loaded_partials;
+    loaded_residual += other.loaded_residual;
+    loaded_scratch += other.loaded_scratch;
+    stored_outputs += other.stored_outputs;
+    stored_partials += other.stored_partials;
+    stored_scratch += other.stored_scratch;
+    return *this;
+  }
+
+  /// True if the named parts sum to the tally exactly.
+  bool parts_add_up() const {
+    return tally.lane_macs == tally.macs + lane_padding + k_padding + tile_padding &&
+           tally.bytes_loaded ==
+               loaded_activations + loaded_weights + loaded_partials + loaded_residual + loaded_scratch &&
+           tally.bytes_stored == stored_outputs + stored_partials + stored_scratch;
+  }
+};
+
+}  // namespace tally
