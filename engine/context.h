@@ -1,0 +1,101 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tally/engine/model.h"
+#include "tally/platforms/clock.h"
+#include "tally/platforms/threads.h"
+
+namespace tally {
+
+/// What a run may record besides its outputs. Filled by Context::run_recorded.
+struct RunRecord {
+  bool count = false;            ///< run the counting kernels
+  bool clock = false;            ///< read the clock once after each row
+  std::vector<Tally> tallies;    ///< by plan row
+  std::vector<int64_t> ticks;    ///< by plan row
+};
+
+/// Buffers, bound steps and state of one user of a model. Many may share a model; one context belongs to one thread at a
+/// time. Inputs and outputs are dense row-major and live until the context is bound to other shapes or destroyed.
+class Context {
+ public:
+  /// Plans at once where the model's inputs are fully declared; else feed() must come first.
+  explicit Context(CompiledModel model);
+  ~Context();
+  Context(Context&&) noexcept;
+  Context& operator=(Context&&) noexcept;
+
+  const CompiledModel& model() const;
+  bool bound() const;
+  const Plan& plan() const;  ///< throws Error(usage) while unbound
+  std::shared_ptr<const Plan> shared_plan() const;
+
+  /// Sets inputs, by name; where their shapes, or values of shape-carrying ones, are new, plans anew (the only allocation
+  /// after construction). Throws Error on an unknown name, a wrong dtype or shape.
+  void feed(const std::map<std::string, Tensor>& inputs);
+
+  /// An input's elements, to be written in place. Throws Error(usage) on an unknown name or another type.
+  template <class T>
+  std::span<T> input(const std::string& name) { return typed<T>(input_bytes(name, type_of<T>())); }
+  /// An output's elements after run(), by position or name.
+  template <class T>
+  std::span<const T> output(size_t index) const { return typed<const T>(output_bytes(index, type_of<T>())); }
+  template <class T>
+  std::span<const T> output(const std::string& name) const { return output<T>(output_index(name)); }
+  /// A copy of an output.
+  Tensor output_tensor(size_t index) const;
+  size_t output_index(const std::string& name) const;
+
+  /// One inference. No allocation, lock, system call (with one thread) or exception.
+  void run() noexcept;
+  /// One time step of a streamed model; the same as run() where nothing is recurrent.
+  void step() noexcept { run(); }
+  /// Clears recurrent state.
+  void reset() noexcept {}
+
+  /// As run(), with counting kernels and clock readings as asked. `record`'s vectors are sized by the plan's rows.
+  void run_recorded(RunRecord& record) noexcept;
+  /// Sizes a record for this plan.
+  RunRecord make_record(bool count, bool clock) const;
+
+  /// Addresses of the plan's buffers here, for emulators that attribute loads and stores.
+  struct Region {
+    std::string name;
+    BufferKind kind;
+    const std::byte* address;
+    size_t bytes;
+  };
+  std::vector<Region> regions() const;
+
+ private:
+  template <class T>
+  static DType type_of();
+  template <class T>
+  static std::span<T> typed(std::span<std::byte> bytes) {
+    return {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
+  }
+  std::span<std::byte> input_bytes(const std::string& name, DType asked);
+  std::span<std::byte> output_bytes(size_t index, DType asked) const;
+
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+template <> inline DType Context::type_of<float>() { return DType::f32; }
+template <> inline DType Context::type_of<double>() { return DType::f64; }
+template <> inline DType Context::type_of<Half>() { return DType::f16; }
+template <> inline DType Context::type_of<BFloat16>() { return DType::bf16; }
+template <> inline DType Context::type_of<int8_t>() { return DType::i8; }
+template <> inline DType Context::type_of<uint8_t>() { return DType::u8; }
+template <> inline DType Context::type_of<int16_t>() { return DType::i16; }
+template <> inline DType Context::type_of<uint16_t>() { return DType::u16; }
+template <> inline DType Context::type_of<int32_t>() { return DType::i32; }
+template <> inline DType Context::type_of<uint32_t>() { return DType::u32; }
+template <> inline DType Context::type_of<int64_t>() { return DType::i64; }
+template <> inline DType Context::type_of<uint64_t>() { return DType::u64; }
+template <> inline DType Context::type_of<bool>() { return DType::boolean; }
+
+}  // namespace tally

@@ -1,0 +1,10 @@
+#pragma once
+#include "tally/engine/typed_graph.h"
+
+namespace tally {
+
+/// Runs one layer on constant operands, as a plan of its own, on the reference ISA: how constants are folded.
+std::vector<Tensor> evaluate(const TypedNode& node, const std::vector<Operand>& operands,
+                             const std::vector<TensorType>& types);
+
+}  // namespace tally

@@ -1,0 +1,34 @@
+#include "tally/engine/gap.h"
+
+namespace tally {
+
+namespace {
+
+void set(GapTerms& terms, const char* name, int64_t value) {
+  if (value != 0) terms[name] = value;
+}
+
+}  // namespace
+
+Gap explain_gap(const PlanRow& row, const MovedBytes& moved) {
+  const Planned& p = row.planned;
+  Gap gap;
+  set(gap.macs, "lane_padding", p.lane_padding);
+  set(gap.macs, "k_padding", p.k_padding);
+  set(gap.macs, "tile_padding", p.tile_padding);
+  set(gap.macs, "padding_taps_skipped", -moved.padding_macs);
+
+  set(gap.bytes_loaded, "fusion", moved.read - row.ideal.bytes_read);
+  set(gap.bytes_loaded, "activation_rereads", p.loaded_activations + p.loaded_residual - moved.read);
+  set(gap.bytes_loaded, "weight_rereads", p.loaded_weights - row.ideal.bytes_weights);
+  set(gap.bytes_loaded, "partial_sums", p.loaded_partials);
+  set(gap.bytes_loaded, "scratch", p.loaded_scratch);
+
+  set(gap.bytes_stored, "fusion", moved.written - row.ideal.bytes_written);
+  set(gap.bytes_stored, "layout_padding", p.stored_outputs - moved.written);
+  set(gap.bytes_stored, "partial_sums", p.stored_partials);
+  set(gap.bytes_stored, "scratch", p.stored_scratch);
+  return gap;
+}
+
+}  // namespace tally

@@ -1,0 +1,18 @@
+#pragma once
+#include "tally/engine/plan.h"
+
+namespace tally {
+
+/// What a plan row moves in any case: its data inputs and outputs once each, tensors between absorbed nodes left out.
+struct MovedBytes {
+  int64_t read = 0, written = 0;
+  int64_t padding_macs = 0;  ///< products that fall on padding, which ideal.macs counts
+};
+
+/// executed − ideal of a row by cause, from its planned tally. The terms of each sum exactly:
+///   macs          lane_padding + k_padding + tile_padding − padding_taps_skipped
+///   bytes_loaded  rereads of activations and weights + partial sums + scratch − what fusion saves
+///   bytes_stored  layout padding + partial sums + scratch − what fusion saves
+Gap explain_gap(const PlanRow& row, const MovedBytes& moved);
+
+}  // namespace tally

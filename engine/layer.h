@@ -1,0 +1,113 @@
+#pragma once
+// The interface through which the engine knows layers. A layer is made from a node's attributes, is immutable, and holds
+// no operand: the engine hands it its operands' types (and the values that planning needs) at each question.
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tally/engine/cost.h"
+#include "tally/engine/error.h"
+#include "tally/engine/graph.h"
+
+namespace tally {
+
+class Preparation;
+
+/// How a tensor lies in memory. `plain`: dense row-major in ONNX's order (N C H W). `channels_last`: N, spatial…, C with
+/// C padded to the ISA's channel_pad; only float32 tensors of rank >= 3.
+enum class Layout : uint8_t { plain, channels_last };
+
+/// What a layer is told of an operand.
+struct Operand {
+  DType dtype = DType::undefined;
+  Shape shape;
+  const Tensor* constant = nullptr;  ///< null where the value depends on inputs; may be without data (see Tensor)
+  std::string name;
+  bool present = true;  ///< false for an optional input that is absent
+};
+using Operands = std::span<const Operand>;
+
+struct TensorType {
+  DType dtype = DType::undefined;
+  Shape shape;
+};
+
+/// One way to run a layer: a kernel with the layouts that it takes and gives.
+struct Candidate {
+  std::string kernel;           ///< as reports name it: "gemm", "pixel_conv", "depthwise", …
+  std::vector<Layout> inputs;   ///< one an input (absent and constant ones: plain, ignored)
+  std::vector<Layout> outputs;
+  double cycles = 0;            ///< planned cost on one core, for choosing only
+  int variant = 0;              ///< the layer's own note of its choice
+};
+
+/// What a layer is told when it names its candidates.
+struct PlanContext {
+  const struct KernelTable* kernels = nullptr;  ///< geometry and which kernels exist
+};
+
+class Layer {
+ public:
+  /// `node`: kept for its name in errors and reports.
+  explicit Layer(const Node& node) : label_(node.label()), op_(node.op) {}
+  virtual ~Layer() = default;
+
+  const std::string& label() const { return label_; }
+  const std::string& op() const { return op_; }
+
+  /// Types of the outputs, all extents known. Throws Error naming the node, the value found and the value required.
+  virtual std::vector<TensorType> infer(Operands in) const = 0;
+
+  /// True where planning needs the value of input i: shapes, axes, pads, repeats.
+  virtual bool needs_value(int input) const { (void)input; return false; }
+
+  /// What input i counts as when it is constant. Default: activation roles only, constants are `free`.
+  virtual Role role(int input, Operands in) const { (void)input; (void)in; return Role::free; }
+
+  /// Ideal cost, free of ISA; stands directly above prepare() in the layer's file.
+  virtual Cost cost(Operands in, std::span<const TensorType> out) const = 0;
+
+  /// Outputs that follow from the operands' types alone (Shape, Size), or nothing.
+  virtual std::vector<Tensor> values_from_types(Operands in, std::span<const TensorType> out) const {
+    (void)in;
+    (void)out;
+    return {};
+  }
+
+  /// Input whose bytes the (single) output shares unchanged, or -1. Such a layer has no candidates and never runs.
+  virtual int view_of() const { return -1; }
+  /// A view that keeps the extents too (Identity, Dropout) passes any layout; others (Reshape) need plain.
+  virtual bool view_keeps_layout() const { return false; }
+
+  /// May the output overwrite input i, were it to die here with as many bytes?
+  virtual bool in_place(int input) const { (void)input; return false; }
+
+  /// A constant that is the same tensor as its input for counting (Transpose, Identity, Cast, DequantizeLinear).
+  virtual bool keeps_identity() const { return false; }
+
+  /// The ways to run, at least one of them all plain. Never called for views.
+  virtual std::vector<Candidate> candidates(const PlanContext& context, Operands in, std::span<const TensorType> out) const = 0;
+
+  /// Packs weights and adds the steps that run `candidate`.
+  virtual void prepare(const Candidate& candidate, Preparation& preparation) const = 0;
+
+ private:
+  std::string label_, op_;
+};
+
+/// A rewrite rule: looks at node `index` of the graph and, where its pattern stands there, rewrites and returns true.
+class Rewriter;
+using RewriteRule = bool (*)(Rewriter&, int index);
+
+/// What the engine needs of the layers floor.
+struct Registry {
+  /// The layer of a node; throws Error(model) naming the node where operator, opset or attributes are unsupported.
+  std::unique_ptr<Layer> (*make)(const Node& node) = nullptr;
+  std::span<const RewriteRule> rules;
+  /// True where the operator exists for estimating or running; false: unknown.
+  bool (*knows)(const Node& node) = nullptr;
+};
+
+}  // namespace tally

@@ -1,0 +1,128 @@
+#include "tally/engine/model.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace tally {
+
+namespace {
+
+/// The ISA asked for by the caller, by TALLY_ISA, or the best one. Throws Error(machine) where it cannot run.
+Isa choose_isa(const std::optional<Isa>& asked) {
+  if (asked) {
+    if (!usable(*asked)) fail("isa", std::string(name_of(*asked)), "is not usable on this machine or not in this build", ErrorCode::machine);
+    return *asked;
+  }
+  if (const char* name = std::getenv("TALLY_ISA"); name != nullptr && *name != '\0') {
+    const std::optional<Isa> isa = isa_from_name(name);
+    if (!isa) fail("TALLY_ISA", std::string("'") + name + "'", "must name an instruction set", ErrorCode::usage);
+    return choose_isa(isa);
+  }
+  return best_isa();
+}
+
+/// Dimensions that the given shapes fix: an input declared [N, 3, H] given as 2×3×8 binds N and H.
+void bind_dims(const Graph& graph, const std::map<std::string, Shape>& shapes, std::map<std::string, int64_t>& dims) {
+  for (const ValueInfo& input : graph.inputs) {
+    const auto it = shapes.find(input.name);
+    if (it == shapes.end() || !input.shape || input.shape->size() != it->second.size()) continue;
+    for (size_t d = 0; d < it->second.size(); ++d) {
+      const std::string& name = (*input.shape)[d].name;
+      if (name.empty()) continue;
+      const auto [bound, is_new] = dims.try_emplace(name, it->second[d]);
+      if (!is_new && bound->second != it->second[d])
+        fail("input '" + input.name + "'", text("dimension '", name, "'=", it->second[d]), text("must be ", bound->second, " as elsewhere"));
+    }
+  }
+}
+
+}  // namespace
+
+struct CompiledModel::Impl {
+  Graph graph;
+  Registry registry;
+  LoadOptions options;
+  Isa isa = Isa::scalar;
+  std::vector<std::string> carrying;
+  std::mutex mutex;
+  std::map<std::string, std::shared_ptr<const Plan>> plans;
+
+  Binding binding(const std::map<std::string, Shape>& shapes, const std::map<std::string, Tensor>& values) const {
+    Binding b;
+    b.dims = options.dims;
+    for (const auto& [name, dim] : options.dims) check_dim(name, dim);
+    bind_dims(graph, shapes, b.dims);
+    b.shapes = shapes;
+    b.values = values;
+    b.max_tensor_bytes = static_cast<int64_t>(options.max_memory);
+    b.allow_unknown = options.allow_unknown;
+    return b;
+  }
+
+  void check_dim(const std::string& name, int64_t) const {
+    for (const ValueInfo& input : graph.inputs)
+      if (input.shape)
+        for (const Dim& d : *input.shape)
+          if (d.name == name) return;
+    fail("dimension", "'" + name + "'", "must be a symbolic dimension of an input", ErrorCode::usage);
+  }
+
+  void check_macs(const Estimate& estimate) const {
+    if (estimate.totals.macs > options.max_macs)
+      fail("model", text(estimate.totals.macs, " MACs an inference"), text("must be at most ", options.max_macs, " (--max-macs)"),
+           ErrorCode::limit);
+  }
+};
+
+CompiledModel::CompiledModel(Graph graph, const Registry& registry, LoadOptions options) : impl_(std::make_shared<Impl>()) {
+  if (options.threads < 1) fail("threads", text(options.threads), "must be at least 1", ErrorCode::usage);
+  impl_->graph = std::move(graph);
+  impl_->registry = registry;
+  impl_->isa = choose_isa(options.isa);
+  impl_->options = std::move(options);
+  impl_->carrying = shape_carrying_inputs(impl_->graph, registry);
+}
+
+const Graph& CompiledModel::graph() const { return impl_->graph; }
+const LoadOptions& CompiledModel::options() const { return impl_->options; }
+Isa CompiledModel::isa() const { return impl_->isa; }
+const std::vector<std::string>& CompiledModel::shape_carrying() const { return impl_->carrying; }
+
+bool CompiledModel::fully_declared() const {
+  if (!impl_->carrying.empty()) return false;
+  for (const ValueInfo& input : impl_->graph.inputs) {
+    if (!input.shape) return false;
+    for (const Dim& dim : *input.shape)
+      if (dim.value < 0 && (dim.name.empty() || !impl_->options.dims.contains(dim.name))) return false;
+  }
+  return true;
+}
+
+std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shape>& shapes,
+                                                const std::map<std::string, Tensor>& values) const {
+  std::string key;
+  for (const auto& [name, shape] : shapes) key += name + '\0' + to_string(shape) + '\0';
+  for (const auto& [name, tensor] : values) {
+    key += name + '\0' + to_string(tensor.shape()) + '\0';
+    key.append(static_cast<const char*>(tensor.data()), tensor.bytes());
+  }
+  const std::lock_guard lock(impl_->mutex);
+  if (const auto it = impl_->plans.find(key); it != impl_->plans.end()) return it->second;
+  const Binding binding = impl_->binding(shapes, values);
+  // Costs first, from shapes alone: a model over the limits is refused before any weight is packed.
+  Binding light = binding;
+  light.evaluate_weights = false;
+  impl_->check_macs(estimate_graph(type_graph(impl_->graph, impl_->registry, light)));
+  PlanOptions plan_options{impl_->isa, impl_->options.threads, impl_->options.max_memory, impl_->options.rewrite};
+  auto plan = make_plan(type_graph(impl_->graph, impl_->registry, binding), impl_->registry.rules, plan_options);
+  impl_->plans.emplace(std::move(key), plan);
+  return plan;
+}
+
+Estimate CompiledModel::estimate(const std::map<std::string, Shape>& shapes, const std::map<std::string, Tensor>& values) const {
+  Binding binding = impl_->binding(shapes, values);
+  binding.evaluate_weights = false;
+  return estimate_graph(type_graph(impl_->graph, impl_->registry, binding));
+}
+
+}  // namespace tally

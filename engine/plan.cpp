@@ -1,0 +1,400 @@
+#include "tally/engine/plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include "tally/engine/arena.h"
+#include "tally/engine/gap.h"
+#include "tally/engine/layout.h"
+#include "tally/engine/reorder.h"
+#include "tally/engine/rewrite.h"
+#include "tally/platforms/kernels/planned_map.h"
+
+namespace tally {
+
+namespace {
+
+/// Work that threads must save before they are worth waking (17–39 µs on the machines measured) and, once awake, before a
+/// step is worth a barrier.
+constexpr double kCyclesToWake = 150e3;
+constexpr double kCyclesToShare = 8e3;
+
+class Planner final : public Preparation {
+ public:
+  Planner(TypedGraph graph, const PlanOptions& options)
+      : graph_(std::move(graph)), options_(options), kernels_(kernel_table(options.isa, false)), plan_(std::make_shared<Plan>()) {
+    plan_->isa = options.isa;
+    plan_->threads = options.threads;
+  }
+
+  void set_estimate(Estimate estimate) { plan_->estimate = std::move(estimate); }
+  TypedGraph& graph() { return graph_; }
+
+  std::shared_ptr<const Plan> run() {
+    candidates_ = choose_candidates(graph_, kernels_);
+    find_roots();
+    place_inputs();
+    for (size_t i = 0; i < graph_.nodes.size(); ++i)
+      if (!graph_.nodes[i].dead) add_node(static_cast<int>(i));
+    place_outputs();
+    lay_out();
+    choose_threads();
+    return plan_;
+  }
+
+  // Preparation
+  const KernelTable& kernels() const override { return kernels_; }
+  Operands inputs() const override { return operands_; }
+  std::span<const TensorType> outputs() const override { return types_; }
+
+  Placement input(int i) override {
+    const ValueId id = node_->inputs[static_cast<size_t>(i)];
+    if (id == kAbsent) return {};
+    const TypedValue& value = graph_.values[static_cast<size_t>(id)];
+    if (value.constant) return {{value.dtype, value.shape}, Layout::plain, constant_buffer(id), 0};
+    const Layout layout = candidate_->inputs[static_cast<size_t>(i)];
+    return placement(id, layout, placed_.at({id, layout}));
+  }
+
+  Placement output(int i) override {
+    const ValueId id = node_->outputs[static_cast<size_t>(i)];
+    if (id == kAbsent) return {};
+    const Layout layout = candidate_->outputs[static_cast<size_t>(i)];
+    return placement(id, layout, placed_.at({id, layout}));
+  }
+
+  BufferId add_weights(AlignedBuffer bytes, std::string name) override {
+    auto owned = std::make_shared<AlignedBuffer>(std::move(bytes));
+    BufferInfo info{std::move(name), BufferKind::weights, owned->size(), 0, owned, owned->data()};
+    plan_->weights_bytes += info.bytes;
+    check_memory(plan_->weights_bytes);
+    return add_buffer(std::move(info));
+  }
+
+  BufferId add_scratch(size_t bytes) override {
+    return add_buffer({node_->name + " scratch", BufferKind::arena, bytes, 0, nullptr, nullptr});
+  }
+
+  void add_step(std::unique_ptr<Step> step) override {
+    const int row = static_cast<int>(plan_->rows.size()) - 1;
+    for (BufferId id : step->buffers()) touch(id, row);
+    plan_->rows.back().planned += step->planned;
+    ++plan_->rows.back().step_count;
+    plan_->steps.push_back({std::move(step), row, false});
+  }
+
+ private:
+  using Place = std::pair<ValueId, Layout>;
+
+  Placement placement(ValueId id, Layout layout, BufferId buffer) const {
+    const TypedValue& value = graph_.values[static_cast<size_t>(id)];
+    Placement p{{value.dtype, value.shape}, layout, buffer, 0};
+    if (value.shape.size() >= 2) p.channel_stride = value.shape[1];
+    if (layout == Layout::channels_last) p.channel_stride = padded_channels(value.shape[1], kernels_.geometry.channel_pad);
+    return p;
+  }
+
+  size_t stored_bytes(ValueId id, Layout layout) const {
+    const TypedValue& value = graph_.values[static_cast<size_t>(id)];
+    const int64_t n = stored_elements({value.dtype, value.shape}, layout, kernels_.geometry.channel_pad);
+    return bytes_of(value.dtype, static_cast<size_t>(n));
+  }
+
+  void check_memory(size_t bytes) const {
+    if (bytes > options_.max_memory)
+      fail("plan", text(bytes, " bytes of buffers"), text("must be at most ", options_.max_memory, " (--max-memory)"),
+           ErrorCode::limit);
+  }
+
+  BufferId add_buffer(BufferInfo info) {
+    plan_->buffers.push_back(std::move(info));
+    first_.push_back(-1);
+    last_.push_back(-1);
+    return static_cast<BufferId>(plan_->buffers.size() - 1);
+  }
+
+  void touch(BufferId id, int row) {
+    auto& first = first_[static_cast<size_t>(id)];
+    if (first < 0) first = row;
+    last_[static_cast<size_t>(id)] = std::max(last_[static_cast<size_t>(id)], row);
+  }
+
+  BufferId constant_buffer(ValueId id) {
+    const auto [it, is_new] = constants_.try_emplace(id, -1);
+    if (is_new) {
+      const TypedValue& value = graph_.values[static_cast<size_t>(id)];
+      auto owned = std::make_shared<Tensor>(*value.constant);
+      const auto* data = static_cast<const std::byte*>(owned->data());
+      plan_->weights_bytes += owned->bytes();
+      check_memory(plan_->weights_bytes);
+      it->second = add_buffer({value.name, BufferKind::weights, owned->bytes(), 0, owned, data});
+    }
+    return it->second;
+  }
+
+  /// root_[v]: the value whose bytes v shares; uses_[root]: how often they are still to be read.
+  void find_roots() {
+    root_.resize(graph_.values.size());
+    uses_.assign(graph_.values.size(), 0);
+    for (size_t v = 0; v < root_.size(); ++v) root_[v] = static_cast<ValueId>(v);
+    for (const TypedNode& node : graph_.nodes) {
+      if (node.dead) continue;
+      if (const int view = node.layer->view_of(); view >= 0) {
+        root_[static_cast<size_t>(node.outputs[0])] = root_[static_cast<size_t>(node.inputs[static_cast<size_t>(view)])];
+        continue;
+      }
+      for (ValueId id : node.inputs)
+        if (id != kAbsent) ++uses_[static_cast<size_t>(root_[static_cast<size_t>(id)])];
+    }
+    for (ValueId id : graph_.outputs) ++uses_[static_cast<size_t>(root_[static_cast<size_t>(id)])];
+  }
+
+  void place_inputs() {
+    for (ValueId id : graph_.inputs) {
+      const TypedValue& value = graph_.values[static_cast<size_t>(id)];
+      const BufferId buffer = add_buffer({value.name, BufferKind::input, stored_bytes(id, Layout::plain), 0, nullptr, nullptr});
+      plan_->inputs.push_back({value.name, {value.dtype, value.shape}, buffer, value.constant.has_value()});
+      placed_[{id, Layout::plain}] = buffer;
+    }
+  }
+
+  PlanRow& begin_row(PlanRow row) {
+    row.first_step = static_cast<int>(plan_->steps.size());
+    plan_->rows.push_back(std::move(row));
+    return plan_->rows.back();
+  }
+
+  void add_node(int index) {
+    const TypedNode& node = graph_.nodes[static_cast<size_t>(index)];
+    const Candidate& candidate = candidates_[static_cast<size_t>(index)];
+    for (size_t k = 0; k < node.inputs.size(); ++k)
+      if (const ValueId id = node.inputs[k]; id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant)
+        ensure_placed(id, candidate.inputs[k]);
+    if (const int view = node.layer->view_of(); view >= 0) {
+      const Layout layout = candidate.inputs[static_cast<size_t>(view)];
+      const ValueId from = node.inputs[static_cast<size_t>(view)];
+      if (graph_.values[static_cast<size_t>(from)].constant) placed_[{from, layout}] = constant_buffer(from);
+      placed_[{node.outputs[0], candidate.outputs[0]}] = placed_.at({from, layout});
+    }
+    node_ = &node;
+    candidate_ = &candidate;
+    operands_ = graph_.operands(node);
+    types_ = graph_.output_types(node);
+    PlanRow row;
+    row.name = node.name;
+    row.op = node.op;
+    row.kernel = candidate.kernel;
+    row.origins = node.origins;
+    describe(row);
+    begin_row(std::move(row));
+    if (node.layer->view_of() >= 0) return;
+    for (ValueId id : node.inputs)
+      if (id != kAbsent) --uses_[static_cast<size_t>(root_[static_cast<size_t>(id)])];
+    place_node_outputs();
+    node.layer->prepare(candidate, *this);
+    const int current = static_cast<int>(plan_->rows.size()) - 1;
+    for (size_t k = 0; k < node.outputs.size(); ++k)
+      if (node.outputs[k] != kAbsent) touch(placed_.at({node.outputs[k], candidate.outputs[k]}), current);
+    PlanRow& done = plan_->rows.back();
+    done.gap = explain_gap(done, moved_bytes());
+  }
+
+  void describe(PlanRow& row) const {
+    for (int origin : node_->origins) {
+      const NodeEstimate& e = plan_->estimate.layers[static_cast<size_t>(origin)];
+      row.nodes.push_back(e.name);
+      row.ideal.macs += e.cost.macs;
+      row.ideal.bytes_read += e.bytes_read;
+      row.ideal.bytes_weights += e.bytes_weights;
+      row.ideal.bytes_written += e.bytes_written;
+    }
+    for (size_t k = 0; k < operands_.size(); ++k)
+      if (operands_[k].present && operands_[k].constant == nullptr) row.input_shapes.push_back(operands_[k].shape);
+    for (const TensorType& type : types_) row.output_shapes.push_back(type.shape);
+    row.dtype = types_.empty() ? DType::undefined : types_[0].dtype;
+    const auto name = [](Layout l) { return l == Layout::plain ? "plain" : "channels_last"; };
+    const Layout in = candidate_->inputs.empty() ? Layout::plain : candidate_->inputs[0];
+    row.layouts = std::string(name(in)) + "→" + name(candidate_->outputs.empty() ? Layout::plain : candidate_->outputs[0]);
+  }
+
+  /// What the row moves ideally, its absorbed intermediate tensors left out.
+  MovedBytes moved_bytes() const {
+    MovedBytes moved;
+    std::set<ValueId> seen;
+    for (ValueId id : node_->inputs)
+      if (id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant && seen.insert(id).second)
+        moved.read += static_cast<int64_t>(stored_bytes(id, Layout::plain));
+    for (ValueId id : node_->outputs)
+      if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));
+    // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.
+    for (int origin : node_->origins) moved.padding_macs += plan_->estimate.layers[static_cast<size_t>(origin)].cost.macs;
+    moved.padding_macs -= node_->layer->cost(operands_, types_).macs_nopad;
+    return moved;
+  }
+
+  void place_node_outputs() {
+    bool reused = false;
+    for (size_t k = 0; k < node_->outputs.size(); ++k) {
+      const ValueId id = node_->outputs[k];
+      if (id == kAbsent) continue;
+      const Layout layout = candidate_->outputs[k];
+      BufferId buffer = reused ? -1 : reusable_input(id, layout);
+      reused = reused || buffer >= 0;
+      if (buffer < 0)
+        buffer = add_buffer({graph_.values[static_cast<size_t>(id)].name, BufferKind::arena, stored_bytes(id, layout), 0,
+                             nullptr, nullptr});
+      placed_[{id, layout}] = buffer;
+    }
+  }
+
+  /// The buffer of an input that output `id` may overwrite, or -1: the root dies here, is the plan's own, and has as many
+  /// bytes in the same layout.
+  BufferId reusable_input(ValueId id, Layout layout) const {
+    const TypedNode& node = *node_;
+    for (size_t k = 0; k < node.inputs.size(); ++k) {
+      const ValueId in = node.inputs[k];
+      if (in == kAbsent || !node.layer->in_place(static_cast<int>(k))) continue;
+      const auto root = static_cast<size_t>(root_[static_cast<size_t>(in)]);
+      if (graph_.values[static_cast<size_t>(in)].constant || uses_[root] > 0 || candidate_->inputs[k] != layout) continue;
+      const BufferId buffer = placed_.at({in, layout});
+      if (plan_->buffers[static_cast<size_t>(buffer)].kind != BufferKind::arena) continue;
+      if (stored_bytes(in, layout) != stored_bytes(id, layout)) continue;
+      bool read_otherwise = false;
+      for (ValueId other : node.inputs)
+        if (other != kAbsent && other != in && root_[static_cast<size_t>(other)] == static_cast<ValueId>(root) &&
+            graph_.values[static_cast<size_t>(other)].shape != graph_.values[static_cast<size_t>(in)].shape)
+          read_otherwise = true;
+      if (!read_otherwise) return buffer;
+    }
+    return -1;
+  }
+
+  /// A reorder row where a value is wanted in a layout that nobody has made yet.
+  void ensure_placed(ValueId id, Layout layout) {
+    if (placed_.contains({id, layout})) return;
+    const Layout from = layout == Layout::plain ? Layout::channels_last : Layout::plain;
+    const auto have = placed_.find({id, from});
+    if (have == placed_.end())
+      fail("plan", "value '" + graph_.values[static_cast<size_t>(id)].name + "'", "must be placed before use", ErrorCode::internal);
+    const BufferId source = have->second;
+    const TypedValue& value = graph_.values[static_cast<size_t>(id)];
+    const BufferId target = add_buffer({value.name + " reordered", BufferKind::arena, stored_bytes(id, layout), 0, nullptr, nullptr});
+    placed_[{id, layout}] = target;
+    PlanRow row;
+    row.name = "reorder " + value.name;
+    row.op = "Reorder";
+    row.kernel = "copy";
+    row.dtype = value.dtype;
+    row.input_shapes = row.output_shapes = {value.shape};
+    row.layouts = layout == Layout::plain ? "channels_last→plain" : "plain→channels_last";
+    begin_row(std::move(row));
+    add_copy(reorder_args(value.shape, from, layout, kernels_.geometry.channel_pad), source, target, reorder_cycles(value.shape));
+    finish_moving_row("reorder");
+  }
+
+  void add_copy(const CopyArgs& args, BufferId source, BufferId target, double cycles) {
+    add_kernel<[](const KernelTable& t) { return t.copy_nd; }>(
+        args, {{offsetof(CopyArgs, x), source, 0}, {offsetof(CopyArgs, y), target, 0}}, planned_copy(args), cycles);
+  }
+
+  void finish_moving_row(const char* term) {
+    PlanRow& row = plan_->rows.back();
+    row.gap.bytes_loaded[term] = row.planned.tally.bytes_loaded;
+    row.gap.bytes_stored[term] = row.planned.tally.bytes_stored;
+  }
+
+  /// Outputs get buffers of their own; those that are inputs, constants, views or duplicates are copied.
+  void place_outputs() {
+    std::set<BufferId> taken;
+    for (size_t o = 0; o < graph_.outputs.size(); ++o) {
+      const ValueId id = graph_.outputs[o];
+      const TypedValue& value = graph_.values[static_cast<size_t>(id)];
+      if (value.constant)
+        placed_[{id, Layout::plain}] = constant_buffer(id);
+      else
+        ensure_placed(id, Layout::plain);
+      BufferId buffer = placed_.at({id, Layout::plain});
+      BufferInfo& info = plan_->buffers[static_cast<size_t>(buffer)];
+      if (info.kind == BufferKind::arena && taken.insert(buffer).second) {
+        info.kind = BufferKind::output;
+        info.name = graph_.output_names[o];
+      } else {
+        const BufferId target = add_buffer({graph_.output_names[o], BufferKind::output, info.bytes, 0, nullptr, nullptr});
+        PlanRow row;
+        row.name = "copy " + graph_.output_names[o];
+        row.op = "Copy";
+        row.kernel = "copy";
+        row.dtype = value.dtype;
+        row.input_shapes = row.output_shapes = {value.shape};
+        row.layouts = "plain→plain";
+        begin_row(std::move(row));
+        const auto bytes = static_cast<int64_t>(plan_->buffers[static_cast<size_t>(target)].bytes);
+        if (bytes > 0) add_copy(byte_copy_args(bytes), buffer, target, static_cast<double>(bytes) / 16);
+        finish_moving_row("output_copy");
+        buffer = target;
+      }
+      plan_->outputs.push_back({graph_.output_names[o], {value.dtype, value.shape}, buffer});
+    }
+  }
+
+  void lay_out() {
+    std::vector<Lifetime> lifetimes;
+    std::vector<size_t> owners;
+    size_t io_bytes = 0;
+    for (size_t b = 0; b < plan_->buffers.size(); ++b) {
+      const BufferInfo& info = plan_->buffers[b];
+      if (info.kind == BufferKind::input || info.kind == BufferKind::output) io_bytes += info.bytes;
+      if (info.kind != BufferKind::arena || first_[b] < 0) continue;
+      lifetimes.push_back({info.bytes, first_[b], last_[b]});
+      owners.push_back(b);
+    }
+    const ArenaLayout layout = lay_out_arena(lifetimes);
+    for (size_t i = 0; i < owners.size(); ++i) plan_->buffers[owners[i]].offset = layout.offsets[i];
+    plan_->arena_bytes = layout.bytes;
+    check_memory(plan_->arena_bytes + plan_->weights_bytes + io_bytes);
+  }
+
+  void choose_threads() {
+    if (options_.threads < 2) return;
+    const double share = 1.0 - 1.0 / options_.threads;
+    double saved = 0;
+    for (PlannedStep& planned : plan_->steps) {
+      const double gain = planned.step->items > 1 ? planned.step->cycles * share : 0;
+      planned.parallel = gain > kCyclesToShare;
+      if (planned.parallel) saved += gain;
+    }
+    plan_->parallel = saved > kCyclesToWake;
+    for (PlannedStep& planned : plan_->steps) {
+      planned.parallel = planned.parallel && plan_->parallel;
+      if (planned.parallel) plan_->rows[static_cast<size_t>(planned.row)].threads = options_.threads;
+    }
+  }
+
+  TypedGraph graph_;
+  PlanOptions options_;
+  const KernelTable& kernels_;
+  std::shared_ptr<Plan> plan_;
+  std::vector<Candidate> candidates_;
+  std::vector<ValueId> root_;
+  std::vector<int> uses_;
+  std::map<Place, BufferId> placed_;
+  std::map<ValueId, BufferId> constants_;
+  std::vector<int> first_, last_;  ///< rows that touch a buffer
+  // The node being prepared.
+  const TypedNode* node_ = nullptr;
+  const Candidate* candidate_ = nullptr;
+  std::vector<Operand> operands_;
+  std::vector<TensorType> types_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Plan> make_plan(TypedGraph graph, std::span<const RewriteRule> rules, const PlanOptions& options) {
+  Estimate estimate = estimate_graph(graph);
+  if (options.rewrite) Rewriter(graph).run(rules);
+  Planner planner(std::move(graph), options);
+  planner.set_estimate(std::move(estimate));
+  return planner.run();
+}
+
+}  // namespace tally

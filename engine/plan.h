@@ -1,0 +1,97 @@
+#pragma once
+// A plan: steps in order over buffers at fixed offsets, for one set of input shapes. Immutable once made; contexts bind it
+// to their own buffers.
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tally/engine/estimate.h"
+#include "tally/engine/preparation.h"
+#include "tally/engine/typed_graph.h"
+
+namespace tally {
+
+enum class BufferKind { input, output, weights, arena };
+
+struct BufferInfo {
+  std::string name;
+  BufferKind kind = BufferKind::arena;
+  size_t bytes = 0;
+  size_t offset = 0;                      ///< within the arena
+  std::shared_ptr<const void> keep_alive; ///< of weights
+  const std::byte* data = nullptr;        ///< of weights
+};
+
+/// Sums over the ONNX nodes that a row stands for.
+struct Ideal {
+  int64_t macs = 0, bytes_read = 0, bytes_weights = 0, bytes_written = 0;
+};
+
+using GapTerms = std::map<std::string, int64_t>;  ///< only terms that are not zero
+
+/// executed − ideal by cause; each sums exactly.
+struct Gap {
+  GapTerms macs, bytes_loaded, bytes_stored;
+};
+
+/// What runs as one: a layer with all that it absorbed, a reorder or a copy.
+struct PlanRow {
+  std::string name, op, kernel;
+  std::vector<std::string> nodes;  ///< absorbed ONNX nodes, its own first
+  std::vector<int> origins;        ///< rows of the estimate
+  DType dtype = DType::f32;
+  int threads = 1;
+  int first_step = 0, step_count = 0;
+  Ideal ideal;
+  Planned planned;
+  Gap gap;
+  std::vector<Shape> input_shapes, output_shapes;
+  std::string layouts;  ///< "plain→channels_last"
+};
+
+struct PlannedStep {
+  std::unique_ptr<Step> step;
+  int row = 0;
+  bool parallel = false;
+};
+
+struct PlanInput {
+  std::string name;
+  TensorType type;
+  BufferId buffer = -1;
+  bool bound_by_value = false;  ///< its value is part of the plan; nobody reads the buffer
+};
+
+struct PlanOutput {
+  std::string name;
+  TensorType type;
+  BufferId buffer = -1;
+};
+
+struct PlanOptions {
+  Isa isa = Isa::scalar;
+  int threads = 1;
+  size_t max_memory = size_t{2} << 30;
+  bool rewrite = true;
+};
+
+struct Plan {
+  Isa isa = Isa::scalar;
+  int threads = 1;
+  bool parallel = false;  ///< some step runs on several threads
+  std::vector<BufferInfo> buffers;
+  std::vector<PlanInput> inputs;
+  std::vector<PlanOutput> outputs;
+  std::vector<PlanRow> rows;
+  std::vector<PlannedStep> steps;
+  Estimate estimate;  ///< of the graph before rewriting
+  size_t arena_bytes = 0;
+  size_t weights_bytes = 0;
+};
+
+/// Rewrites the graph by the registry's rules, chooses layouts and kernels, packs weights and lays out the arena.
+/// Throws Error(limit) where buffers would exceed max_memory.
+std::shared_ptr<const Plan> make_plan(TypedGraph graph, std::span<const RewriteRule> rules, const PlanOptions& options);
+
+}  // namespace tally

@@ -1,0 +1,56 @@
+#pragma once
+#include "tally/engine/layer.h"
+#include "tally/engine/step.h"
+#include "tally/platforms/memory.h"
+
+namespace tally {
+
+/// An operand as it will lie in memory.
+struct Placement {
+  TensorType type;
+  Layout layout = Layout::plain;
+  BufferId buffer = -1;
+  /// Channels a pixel holds in channels_last, padding included; C in plain.
+  int64_t channel_stride = 0;
+};
+
+/// Elements that a tensor occupies in a layout.
+int64_t stored_elements(const TensorType& type, Layout layout, int64_t channel_pad);
+
+/// Handed to Layer::prepare by the planner: where the operands lie, and where steps go.
+class Preparation {
+ public:
+  virtual ~Preparation() = default;
+
+  virtual const KernelTable& kernels() const = 0;
+  const Geometry& geometry() const { return kernels().geometry; }
+  virtual Operands inputs() const = 0;
+  virtual std::span<const TensorType> outputs() const = 0;
+
+  /// Placement of a data input or output. A constant input is placed plain, its bytes among the plan's weights.
+  virtual Placement input(int i) = 0;
+  virtual Placement output(int i) = 0;
+
+  /// Packed weights or tables of the plan: registered as weights, counted as such.
+  virtual BufferId add_weights(AlignedBuffer bytes, std::string name) = 0;
+  /// Arena bytes that live while this layer runs.
+  virtual BufferId add_scratch(size_t bytes) = 0;
+
+  /// Appends a step; steps of a layer run in order.
+  virtual void add_step(std::unique_ptr<Step> step) = 0;
+
+  /// Appends a kernel step. Usage:
+  ///   add_kernel<[](const KernelTable& t) { return t.pool; }>(args, {{offsetof(PoolArgs, x), in.buffer}}, planned, cycles);
+  template <auto Select, class Args>
+  KernelStep<Args, Select>& add_kernel(const Args& args, std::vector<PointerBinding> pointers, const Planned& planned,
+                                       double cycles) {
+    auto step = std::make_unique<KernelStep<Args, Select>>(args, std::move(pointers));
+    step->planned = planned;
+    step->cycles = cycles;
+    auto& added = *step;
+    add_step(std::move(step));
+    return added;
+  }
+};
+
+}  // namespace tally

@@ -1,0 +1,17 @@
+#pragma once
+#include "tally/engine/layer.h"
+#include "tally/platforms/kernel_args.h"
+
+namespace tally {
+
+/// C rounded up to the ISA's channel padding.
+int64_t padded_channels(int64_t channels, int64_t channel_pad);
+
+/// copy_nd arguments (pointers aside) that rewrite a float tensor N, C, spatial… from one layout to the other. The padding
+/// channels of a channels_last result are left as they are: no kernel reads them.
+CopyArgs reorder_args(const Shape& shape, Layout from, Layout to, int64_t channel_pad);
+
+/// copy_nd arguments that copy `bytes` contiguous bytes.
+CopyArgs byte_copy_args(int64_t bytes);
+
+}  // namespace tally

@@ -1,0 +1,128 @@
+#pragma once
+// Steps: what a plan runs. A Step is made when a plan is made and belongs to it; each context binds it to its own buffers
+// once, so that a run only calls.
+#include <array>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tally/platforms/kernel_table.h"
+#include "tally/platforms/planned.h"
+
+namespace tally {
+
+/// Index of a buffer of a plan.
+using BufferId = int;
+
+/// Addresses of a plan's buffers in one context.
+struct BufferTable {
+  std::vector<std::byte*> address;
+};
+
+/// What changes from run to run.
+struct RunEnv {
+  const KernelTable* kernels = nullptr;
+  Tally* tally = nullptr;  ///< of this thread and layer; null when not counting
+};
+
+/// A step whose operands are addresses.
+class BoundStep {
+ public:
+  virtual ~BoundStep() = default;
+  /// Items [begin, end). No allocation, no lock, no exception.
+  virtual void run(const RunEnv& env, int64_t begin, int64_t end) const noexcept = 0;
+};
+
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual std::unique_ptr<BoundStep> bind(const BufferTable& buffers) const = 0;
+  /// Buffers read and written, for liveness.
+  virtual std::vector<BufferId> buffers() const = 0;
+
+  int64_t items = 1;       ///< independent pieces of work
+  double cycles = 0;       ///< planned cost on one core, for choosing threads
+  Planned planned;         ///< what it will count
+};
+
+/// A pointer operand of a kernel's arguments.
+struct PointerBinding {
+  size_t member_offset = 0;  ///< offsetof the pointer in Args
+  BufferId buffer = 0;
+  int64_t byte_offset = 0;
+};
+
+/// A step that calls one kernel of the table. `Select`: KernelTable → kernel, so that counting and timing passes run the
+/// same step through their own tables. `owned`: tables that the arguments point to (regions, segments, tap offsets).
+template <class Args, auto Select>
+class KernelStep : public Step {
+ public:
+  Args args;
+  std::vector<PointerBinding> pointers;
+  std::vector<std::shared_ptr<const void>> owned;
+
+  KernelStep(Args a, std::vector<PointerBinding> p) : args(a), pointers(std::move(p)) { items = args.items(); }
+
+  std::unique_ptr<BoundStep> bind(const BufferTable& buffers) const override {
+    auto bound = std::make_unique<Bound>();
+    bound->args = args;
+    for (const PointerBinding& p : pointers) {
+      std::byte* address = buffers.address[static_cast<size_t>(p.buffer)] + p.byte_offset;
+      std::memcpy(reinterpret_cast<std::byte*>(&bound->args) + p.member_offset, &address, sizeof address);
+    }
+    return bound;
+  }
+  std::vector<BufferId> buffers() const override {
+    std::vector<BufferId> ids;
+    for (const PointerBinding& p : pointers) ids.push_back(p.buffer);
+    return ids;
+  }
+
+ private:
+  struct Bound : BoundStep {
+    Args args;
+    void run(const RunEnv& env, int64_t begin, int64_t end) const noexcept override {
+      Select(*env.kernels)(args, begin, end, env.tally);
+    }
+  };
+};
+
+/// A step that calls a function of ours on the host, for element types and attributes that no kernel serves: slow, plain
+/// and right. F: void(const std::vector<std::byte*>& operands, int64_t begin, int64_t end, Tally*) noexcept, operands in
+/// the order of `ids`; it adds to the tally (when not null) what it moves.
+template <class F>
+class HostStep : public Step {
+ public:
+  F function;
+  std::vector<BufferId> ids;
+  std::vector<int64_t> byte_offsets;
+
+  HostStep(F f, std::vector<BufferId> buffer_ids) : function(std::move(f)), ids(std::move(buffer_ids)) {}
+  std::unique_ptr<BoundStep> bind(const BufferTable& buffers) const override {
+    auto bound = std::make_unique<Bound>(function);
+    for (size_t i = 0; i < ids.size(); ++i)
+      bound->operands.push_back(ids[i] < 0 ? nullptr
+                                           : buffers.address[static_cast<size_t>(ids[i])] +
+                                                 (i < byte_offsets.size() ? byte_offsets[i] : 0));
+    return bound;
+  }
+  std::vector<BufferId> buffers() const override {
+    std::vector<BufferId> used;
+    for (BufferId id : ids)
+      if (id >= 0) used.push_back(id);
+    return used;
+  }
+
+ private:
+  struct Bound : BoundStep {
+    explicit Bound(F f) : function(std::move(f)) {}
+    F function;
+    std::vector<std::byte*> operands;
+    void run(const RunEnv& env, int64_t begin, int64_t end) const noexcept override {
+      function(operands, begin, end, env.tally);
+    }
+  };
+};
+
+}  // namespace tally

@@ -1,0 +1,235 @@
+#include "tally/engine/typed_graph.h"
+
+#include <set>
+
+#include "tally/engine/evaluate.h"
+
+namespace tally {
+
+namespace {
+
+/// Constants larger than this keep type and shape only when weights are not evaluated: enough for any shape arithmetic.
+constexpr int64_t kShapeElements = 4096;
+
+class Typer {
+ public:
+  Typer(const Graph& graph, const Registry& registry, const Binding& binding)
+      : graph_(graph), registry_(registry), binding_(binding) {}
+
+  TypedGraph run() {
+    for (const ValueInfo& input : graph_.inputs) add_input(input);
+    for (const Node& node : graph_.nodes) add_node(node);
+    for (const ValueInfo& output : graph_.outputs) {
+      out_.outputs.push_back(id_of(output.name, "graph output"));
+      out_.output_names.push_back(output.name);
+    }
+    remove_dead();
+    for (size_t i = 0; i < out_.nodes.size(); ++i) out_.nodes[i].origins = {static_cast<int>(i)};
+    return std::move(out_);
+  }
+
+ private:
+  ValueId add_value(TypedValue value) {
+    const auto id = static_cast<ValueId>(out_.values.size());
+    if (!ids_.emplace(value.name, id).second) fail("graph", "value '" + value.name + "'", "must be produced once");
+    out_.values.push_back(std::move(value));
+    return id;
+  }
+
+  /// A value by name; an initialiser becomes a value when it is first used.
+  ValueId id_of(const std::string& name, const std::string& user) {
+    if (const auto it = ids_.find(name); it != ids_.end()) return it->second;
+    const auto it = graph_.initializers.find(name);
+    if (it == graph_.initializers.end()) fail(user, "input '" + name + "'", "must be produced by a node, an initializer or a graph input");
+    return add_value({name, it->second.dtype(), it->second.shape(), it->second, name});
+  }
+
+  void add_input(const ValueInfo& input) {
+    TypedValue value{input.name, input.dtype, {}, {}, {}};
+    const std::string who = "input '" + input.name + "'";
+    if (const auto bound = binding_.values.find(input.name); bound != binding_.values.end()) {
+      const Tensor& tensor = bound->second;
+      if (tensor.dtype() != input.dtype)
+        fail(who, text("dtype ", name_of(tensor.dtype())), text("must be ", name_of(input.dtype)));
+      check_declared(who, input, tensor.shape());
+      value.shape = tensor.shape();
+      value.constant = tensor;
+      value.source = input.name;
+      out_.inputs.push_back(add_value(std::move(value)));
+      return;
+    }
+    if (const auto bound = binding_.shapes.find(input.name); bound != binding_.shapes.end()) {
+      check_declared(who, input, bound->second);
+      value.shape = bound->second;
+    } else {
+      if (!input.shape) fail(who, "unknown rank", "must be given a shape", ErrorCode::usage);
+      for (const Dim& dim : *input.shape) value.shape.push_back(resolve(who, dim));
+    }
+    check_size(who, {value.dtype, value.shape});
+    out_.inputs.push_back(add_value(std::move(value)));
+  }
+
+  int64_t resolve(const std::string& who, const Dim& dim) const {
+    if (dim.value >= 0) return dim.value;
+    const auto bound = binding_.dims.find(dim.name);
+    if (bound == binding_.dims.end() || dim.name.empty())
+      fail(who, "dimension " + (dim.name.empty() ? std::string("?") : "'" + dim.name + "'"),
+           "must be bound (--dim NAME=N, or an input that fixes it)", ErrorCode::usage);
+    if (bound->second < 0) fail(who, text("dimension '", dim.name, "'=", bound->second), "must be >= 0", ErrorCode::usage);
+    return bound->second;
+  }
+
+  void check_declared(const std::string& who, const ValueInfo& input, const Shape& shape) const {
+    if (!input.shape) return;
+    if (input.shape->size() != shape.size())
+      fail(who, "shape " + to_string(shape), text("must have rank ", input.shape->size()));
+    for (size_t i = 0; i < shape.size(); ++i)
+      if (const int64_t declared = (*input.shape)[i].value; declared >= 0 && declared != shape[i])
+        fail(who, "shape " + to_string(shape), text("must have extent ", declared, " in dimension ", i));
+  }
+
+  void check_size(const std::string& who, const TensorType& type) const {
+    const auto bytes = static_cast<int64_t>(bytes_of(type.dtype, static_cast<size_t>(element_count(type.shape, who))));
+    if (bytes > binding_.max_tensor_bytes)
+      fail(who, text("a tensor of ", bytes, " bytes"), text("must be at most ", binding_.max_tensor_bytes, " (--max-memory)"),
+           ErrorCode::limit);
+  }
+
+  void add_node(const Node& node) {
+    TypedNode typed;
+    typed.name = node.name;
+    typed.op = node.op;
+    typed.scope = node.scope;
+    typed.layer = registry_.make(node);
+    for (const std::string& name : node.inputs) typed.inputs.push_back(name.empty() ? kAbsent : id_of(name, node.label()));
+    const std::vector<Operand> operands = out_.operands(typed);
+    if (!operands.empty() && !operands[0].present) fail(node.label(), "an absent first input", "must be given");
+    for (size_t i = 0; i < operands.size(); ++i)
+      if (typed.layer->needs_value(static_cast<int>(i)) && operands[i].present &&
+          (operands[i].constant == nullptr || !operands[i].constant->has_data()))
+        fail(node.label(), "input '" + operands[i].name + "'", "must be constant or bound before planning");
+    const std::vector<TensorType> types = typed.layer->infer(operands);
+    if (types.size() < node.outputs.size())
+      fail(node.label(), text(node.outputs.size(), " outputs"), text("must have at most ", types.size()));
+    for (const TensorType& type : types) check_size(node.label(), type);
+    std::vector<Tensor> folded = fold(typed, operands, types);
+    bool wanted = false;
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.outputs[i].empty()) {
+        typed.outputs.push_back(kAbsent);
+        continue;
+      }
+      TypedValue value{node.outputs[i], types[i].dtype, types[i].shape, {}, {}};
+      if (!folded.empty()) {
+        value.constant = folded[i];
+        const bool same = typed.layer->keeps_identity() && !typed.inputs.empty() && typed.inputs[0] != kAbsent;
+        value.source = same ? out_.values[static_cast<size_t>(typed.inputs[0])].source : node.outputs[i];
+      }
+      typed.outputs.push_back(add_value(std::move(value)));
+      wanted = true;
+    }
+    if (folded.empty() && wanted) out_.nodes.push_back(std::move(typed));
+  }
+
+  /// Values of a node that depends on no input, or nothing.
+  std::vector<Tensor> fold(const TypedNode& node, const std::vector<Operand>& operands,
+                           const std::vector<TensorType>& types) const {
+    if (std::vector<Tensor> values = node.layer->values_from_types(operands, types); !values.empty()) return values;
+    bool known = !operands.empty();
+    bool small = true;
+    for (const Operand& operand : operands) {
+      if (!operand.present) continue;
+      if (operand.constant == nullptr) return {};
+      known = known && operand.constant->has_data();
+      small = small && operand.constant->elements() <= kShapeElements;
+    }
+    for (const TensorType& type : types) small = small && element_count(type.shape) <= kShapeElements;
+    if (operands.empty()) return {};
+    if (known && (binding_.evaluate_weights || small)) return evaluate(node, operands, types);
+    std::vector<Tensor> values;
+    for (const TensorType& type : types) values.push_back(Tensor::without_data(type.dtype, type.shape));
+    return values;
+  }
+
+  void remove_dead() {
+    std::vector<bool> needed(out_.values.size(), false);
+    for (ValueId id : out_.outputs) needed[static_cast<size_t>(id)] = true;
+    std::vector<TypedNode> live;
+    for (size_t i = out_.nodes.size(); i-- > 0;) {
+      TypedNode& node = out_.nodes[i];
+      bool used = false;
+      for (ValueId& id : node.outputs) {
+        if (id != kAbsent && needed[static_cast<size_t>(id)]) used = true;
+      }
+      if (!used) continue;
+      for (ValueId id : node.inputs)
+        if (id != kAbsent) needed[static_cast<size_t>(id)] = true;
+      live.push_back(std::move(node));
+    }
+    out_.nodes.assign(std::make_move_iterator(live.rbegin()), std::make_move_iterator(live.rend()));
+  }
+
+  const Graph& graph_;
+  const Registry& registry_;
+  const Binding& binding_;
+  TypedGraph out_;
+  std::map<std::string, ValueId> ids_;
+};
+
+}  // namespace
+
+std::vector<Operand> TypedGraph::operands(const TypedNode& node) const {
+  std::vector<Operand> list;
+  for (ValueId id : node.inputs) {
+    if (id == kAbsent) {
+      list.push_back({DType::undefined, {}, nullptr, "", false});
+      continue;
+    }
+    const TypedValue& value = values[static_cast<size_t>(id)];
+    list.push_back({value.dtype, value.shape, value.constant ? &*value.constant : nullptr, value.name, true});
+  }
+  return list;
+}
+
+std::vector<TensorType> TypedGraph::output_types(const TypedNode& node) const {
+  std::vector<TensorType> list;
+  for (ValueId id : node.outputs) {
+    if (id == kAbsent) {
+      list.push_back({});
+      continue;
+    }
+    const TypedValue& value = values[static_cast<size_t>(id)];
+    list.push_back({value.dtype, value.shape});
+  }
+  return list;
+}
+
+std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registry& registry) {
+  std::set<std::string> needed;
+  for (size_t i = graph.nodes.size(); i-- > 0;) {
+    const Node& node = graph.nodes[i];
+    bool all = false;
+    for (const std::string& output : node.outputs) all = all || needed.contains(output);
+    if (all) {
+      // A value that planning needs: everything it is computed from is needed too, but for operands of which only the
+      // extents count (Shape).
+      if (node.op == "Shape" || node.op == "Size") continue;
+      for (const std::string& input : node.inputs)
+        if (!input.empty()) needed.insert(input);
+      continue;
+    }
+    const std::unique_ptr<Layer> layer = registry.make(node);
+    for (size_t k = 0; k < node.inputs.size(); ++k)
+      if (!node.inputs[k].empty() && layer->needs_value(static_cast<int>(k))) needed.insert(node.inputs[k]);
+  }
+  std::vector<std::string> names;
+  for (const ValueInfo& input : graph.inputs)
+    if (needed.contains(input.name)) names.push_back(input.name);
+  return names;
+}
+
+TypedGraph type_graph(const Graph& graph, const Registry& registry, const Binding& binding) {
+  return Typer(graph, registry, binding).run();
+}
+
+}  // namespace tally

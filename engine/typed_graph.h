@@ -1,0 +1,57 @@
+#pragma once
+// The graph with every extent known, a layer for every node, constants folded and dead nodes gone: what is estimated,
+// rewritten and planned.
+#include <map>
+#include <optional>
+
+#include "tally/engine/layer.h"
+
+namespace tally {
+
+using ValueId = int;
+inline constexpr ValueId kAbsent = -1;
+
+struct TypedValue {
+  std::string name;
+  DType dtype = DType::undefined;
+  Shape shape;
+  std::optional<Tensor> constant;
+  std::string source;  ///< of a constant: the tensor that it is, for counting params once
+};
+
+struct TypedNode {
+  std::shared_ptr<const Layer> layer;
+  std::string name, op, scope;
+  std::vector<ValueId> inputs;   ///< kAbsent for absent ones
+  std::vector<ValueId> outputs;  ///< kAbsent for unwanted ones
+  std::vector<int> origins;      ///< rows of the estimate that this node stands for
+  bool dead = false;             ///< absorbed or removed by a rewrite
+};
+
+struct TypedGraph {
+  std::vector<TypedValue> values;
+  std::vector<TypedNode> nodes;  ///< topological order
+  std::vector<ValueId> inputs, outputs;
+  std::vector<std::string> output_names;
+
+  std::vector<Operand> operands(const TypedNode& node) const;
+  std::vector<TensorType> output_types(const TypedNode& node) const;
+};
+
+/// What is known of a run before planning it.
+struct Binding {
+  std::map<std::string, int64_t> dims;       ///< symbolic dimensions
+  std::map<std::string, Shape> shapes;       ///< of inputs whose declaration leaves some open
+  std::map<std::string, Tensor> values;      ///< of shape-carrying inputs
+  bool evaluate_weights = true;              ///< false (estimate): large constants keep type and shape only
+  int64_t max_tensor_bytes = int64_t{1} << 40; ///< of any one tensor
+  bool allow_unknown = false;                ///< unknown operators become layers of unknown cost
+};
+
+/// Names of the graph inputs whose values planning needs: those that reach an operand with needs_value().
+std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registry& registry);
+
+/// Throws Error(model) naming what is missing or contradictory.
+TypedGraph type_graph(const Graph& graph, const Registry& registry, const Binding& binding);
+
+}  // namespace tally
