@@ -1,0 +1,140 @@
+#pragma once
+// Layers without ONNX: a graph written in C++, the same that the reader makes of a file of the newest opset.
+//   tally::Builder b;
+//   auto x = b.input({1, 40});
+//   auto h = b.relu(b.linear(x, b.constant({8, 40}, weights), b.constant({8}, bias)));
+//   b.output(h);
+//   tally::Context context(b.build());
+//   tally::RunRecord record = context.make_record(true, false);
+//   context.run_recorded(record);   // record.tallies: what the kernels did
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tally/engine/graph.h"
+#include "tally/layers/model.h"
+
+namespace tally {
+
+/// A tensor of a graph being built; as it is made here: an optional operand that is absent.
+struct BuiltValue {
+  int id = -1;
+  uint64_t builder = 0;
+};
+
+class Builder {
+ public:
+  using Value = BuiltValue;
+  using Ints = std::vector<int64_t>;
+
+  /// A window's attributes, one value a spatial axis (pads: all begins, then all ends); empty: ONNX's defaults.
+  struct ConvOptions {
+    Ints strides = {}, pads = {}, dilations = {};
+    int64_t group = 1;
+    std::string auto_pad = {};
+  };
+  struct PoolOptions {
+    Ints strides = {}, pads = {}, dilations = {};
+    bool ceil_mode = false;
+    bool count_include_pad = false;  ///< average only
+    std::string auto_pad = {};
+  };
+  struct GemmOptions {
+    float alpha = 1, beta = 1;
+    bool trans_a = false, trans_b = false;
+  };
+
+  Builder();
+
+  /// Names a value, and the node whose first output it is, in place of `conv_0` and the like. Returns it.
+  Value named(Value value, std::string name);
+
+  Value input(const Shape& shape, DType dtype = DType::f32);
+  Value constant(Tensor tensor);
+  /// float32 of `shape`; throws Error(usage) where the number of values differs.
+  Value constant(const Shape& shape, const std::vector<float>& values);
+  Value constant(const Ints& values);  ///< int64, rank 1
+
+  /// Any operator: `inputs` in ONNX's order. Returns `output_count` values.
+  std::vector<Value> node(const std::string& op, const std::vector<Value>& inputs,
+                          std::map<std::string, Attribute> attributes = {}, size_t output_count = 1);
+
+  /// Y [N, M, (oH,) oW] = bias[M] + window(X [N, C, (H,) W]) · W [M, C/group, (kH,) kW].
+  Value conv(Value x, Value w, Value bias, const ConvOptions& options);
+  Value conv(Value x, Value w, Value bias = {}) {
+    return conv(std::move(x), std::move(w), std::move(bias), ConvOptions{});
+  }
+  /// Y [N, out] = X [N, in] · W [out, in]ᵀ + bias [out].
+  Value linear(Value x, Value w, Value bias = {});
+  /// Y = alpha · A' · B' + beta · C.
+  Value gemm(Value a, Value b, Value c, const GemmOptions& options);
+  /// numpy.matmul.
+  Value matmul(Value a, Value b);
+
+  /// Over windows of `kernel` elements, one value a spatial axis.
+  Value max_pool(Value x, const Ints& kernel, const PoolOptions& options);
+  Value max_pool(Value x, const Ints& kernel) { return max_pool(std::move(x), kernel, PoolOptions{}); }
+  Value average_pool(Value x, const Ints& kernel, const PoolOptions& options);
+  Value average_pool(Value x, const Ints& kernel) { return average_pool(std::move(x), kernel, PoolOptions{}); }
+  /// [N, C, …] → [N, C, 1, …].
+  Value global_max_pool(Value x);
+  Value global_average_pool(Value x);
+
+  /// (x − mean) / √(var + epsilon) · scale + bias, all [C].
+  Value batch_norm(Value x, Value scale, Value bias, Value mean, Value var, float epsilon = 1e-5f);
+  Value relu(Value x);
+  Value clip(Value x, float min, float max);
+  Value tanh(Value x);
+  Value sigmoid(Value x);
+  Value exp(Value x);
+  Value softmax(Value x, int64_t axis = -1);
+
+  /// With multidirectional broadcasting.
+  Value add(Value a, Value b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  Value div(Value a, Value b);
+  Value sum(const std::vector<Value>& values);
+
+  /// `pads`: all begins, then all ends; negative ones remove. mode: constant (of `value`), reflect, edge, wrap.
+  Value pad(Value x, const Ints& pads, float value = 0, const std::string& mode = "constant");
+  Value flatten(Value x, int64_t axis = 1);
+  Value reshape(Value x, const Ints& shape);  ///< 0: as in x; one −1: what is left
+  Value transpose(Value x, const Ints& perm);
+  Value concat(const std::vector<Value>& values, int64_t axis);
+  Value squeeze(Value x, const Ints& axes);
+  Value unsqueeze(Value x, const Ints& axes);
+  Value identity(Value x);
+  Value dropout(Value x);
+
+  /// Adds a graph output.
+  void output(const Value& value);
+
+  /// The graph with these outputs, or with those of output(). Throws Error(usage) on values of another builder, Error(model)
+  /// where a name is given twice.
+  Graph graph(const std::vector<Value>& outputs = {}) const;
+  /// The model of the graph with the outputs of output().
+  Model build(LoadOptions options = {}) const { return Model(graph(), std::move(options)); }
+
+ private:
+  struct Pending {
+    Node node;  ///< without the names of its operands
+    std::vector<Value> inputs, outputs;
+  };
+
+  Value add_value(const std::string& kind);
+  const std::string& name_of_value(const Value& value) const;
+  Value one(const std::string& op, const std::vector<Value>& inputs, std::map<std::string, Attribute> attributes = {});
+  Value pool(const char* op, Value x, const Ints& kernel, const PoolOptions& options,
+             std::map<std::string, Attribute> attributes);
+
+  uint64_t serial_;
+  std::vector<std::string> names_;   ///< by value
+  std::map<std::string, int> used_;  ///< names given by kind
+  std::vector<std::pair<Value, ValueInfo>> inputs_;
+  std::vector<std::pair<Value, Tensor>> constants_;
+  std::vector<Pending> nodes_;
+  std::vector<Value> outputs_;
+};
+
+}  // namespace tally

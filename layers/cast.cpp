@@ -1,0 +1,124 @@
+// Cast: Y = X in another element type. To integers fractions are cut off; values that do not fit are brought to the nearest
+// that does, NaN becomes 0; to boolean everything but 0 is true.
+#include <cmath>
+#include <limits>
+
+#include "tally/layers/host_number.h"
+#include "tally/layers/host_step.h"
+#include "tally/layers/placement.h"
+
+namespace tally {
+
+namespace {
+
+/// ONNX's numbering of element types.
+DType type_of_code(int64_t code) {
+  constexpr DType kTypes[] = {DType::undefined, DType::f32, DType::u8,        DType::i8,         DType::u16, DType::i16,
+                              DType::i32,       DType::i64, DType::string,    DType::boolean,    DType::f16, DType::f64,
+                              DType::u32,       DType::u64, DType::complex64, DType::complex128, DType::bf16};
+  return code > 0 && code < static_cast<int64_t>(std::size(kTypes)) ? kTypes[code] : DType::undefined;
+}
+
+/// Before opset 6 the type is spelt.
+DType type_of_name(const std::string& name) {
+  constexpr std::pair<const char*, DType> kNames[] = {
+      {"FLOAT", DType::f32},   {"UINT8", DType::u8},   {"INT8", DType::i8},    {"UINT16", DType::u16},
+      {"INT16", DType::i16},   {"INT32", DType::i32},  {"INT64", DType::i64},  {"BOOL", DType::boolean},
+      {"FLOAT16", DType::f16}, {"DOUBLE", DType::f64}, {"UINT32", DType::u32}, {"UINT64", DType::u64}};
+  for (const auto& [known, type] : kNames)
+    if (name == known) return type;
+  return DType::undefined;
+}
+
+/// Calls f with the type's tag; boolean as uint8_t.
+template <class F>
+bool with_castable(DType type, F&& f) {
+  return with_number_type(type == DType::boolean ? DType::u8 : type, std::forward<F>(f));
+}
+
+template <class To, class From>
+To convert(From value, bool to_boolean) {
+  if constexpr (std::is_integral_v<From>) {
+    if (to_boolean) return from_sum<To>(value != 0);
+    if constexpr (std::is_integral_v<To>)
+      return static_cast<To>(value);
+    else
+      return from_sum<To>(static_cast<double>(value));
+  } else {
+    const double x = to_sum(value);
+    if (to_boolean) return from_sum<To>(x != 0);
+    if constexpr (std::is_integral_v<To>) {
+      if (std::isnan(x)) return 0;
+      // Both limits are powers of two, or one below: exact, or rounded to the power above.
+      if (x <= static_cast<double>(std::numeric_limits<To>::lowest())) return std::numeric_limits<To>::lowest();
+      if (x >= static_cast<double>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
+      return static_cast<To>(x);
+    } else {
+      return from_sum<To>(x);
+    }
+  }
+}
+
+class Cast final : public Layer {
+ public:
+  explicit Cast(const Node& node)
+      : Layer(node),
+        to_(node.opset < 6 ? type_of_name(node.get_string("to", "")) : type_of_code(node.get_int("to", 0))) {
+    if (!with_castable(to_, [](auto) {})) fail(label(), "to", "must be a number or boolean of 8 bits or more");
+  }
+
+  bool keeps_identity() const override { return true; }
+
+  std::vector<TensorType> infer(Operands in) const override {
+    require_inputs(label(), in, 1, 1);
+    if (!with_castable(in[0].dtype, [](auto) {}))
+      fail(label(), text("input of type ", name_of(in[0].dtype)), "must be a number or boolean of 8 bits or more");
+    return {{to_, in[0].shape}};
+  }
+
+  // Changes how elements are stored and computes nothing.
+  Cost cost(Operands, std::span<const TensorType>) const override {
+    Cost cost;
+    cost.source = "ONNX Cast, opset 1 to 24: moves data only";
+    return cost;
+  }
+
+  std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType>) const override {
+    const double cycles = kHostCyclesPerElement * static_cast<double>(element_count(in[0].shape));
+    return {uniform_candidate("host", 1, 1, Layout::plain, Layout::plain, cycles)};
+  }
+
+  void prepare(const Candidate& candidate, Preparation& p) const override {
+    const int64_t n = element_count(p.inputs()[0].shape);
+    const bool constant = p.inputs()[0].constant != nullptr;
+    with_castable(p.inputs()[0].dtype, [&](auto from_tag) {
+      with_castable(to_, [&](auto to_tag) {
+        using From = typename decltype(from_tag)::type;
+        using To = typename decltype(to_tag)::type;
+        const auto run = [n, to_boolean = to_ == DType::boolean](const std::vector<std::byte*>& at, int64_t, int64_t,
+                                                                 Tally* tally) noexcept {
+          const From* x = reinterpret_cast<const From*>(at[0]);
+          To* y = reinterpret_cast<To*>(at[1]);
+          int64_t i = 0;
+          for (; i < n; ++i) y[i] = convert<To>(x[i], to_boolean);
+          if (!tally) return;
+          tally->bytes_loaded += i * int64_t{sizeof(From)};
+          tally->bytes_stored += i * int64_t{sizeof(To)};
+        };
+        const int64_t read = n * int64_t{sizeof(From)};
+        add_host_step(p, {p.input(0).buffer, p.output(0).buffer},
+                      host_planned(constant ? 0 : read, constant ? read : 0, n * int64_t{sizeof(To)}), candidate.cycles,
+                      run);
+      });
+    });
+  }
+
+ private:
+  DType to_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> make_cast(const Node& node) { return std::make_unique<Cast>(node); }
+
+}  // namespace tally

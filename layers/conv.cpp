@@ -1,0 +1,201 @@
+#include "tally/layers/conv.h"
+
+#include <algorithm>
+
+#include "tally/layers/conv_methods.h"
+#include "tally/layers/formula.h"
+
+namespace tally {
+
+namespace {
+
+struct Method {
+  void (*list)(const ConvTask&, const PlanContext&, std::vector<Candidate>&);
+  void (*prepare)(const ConvTask&, const Candidate&, Preparation&);
+};
+
+constexpr Method kMethods[] = {
+    {list_conv_gemm, prepare_conv_gemm},
+    {list_conv_pixel, prepare_conv_pixel},
+    {list_conv_depthwise, prepare_conv_depthwise},
+    {list_conv_host, prepare_conv_host},
+};
+
+bool is_float(DType type) {
+  return type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f64;
+}
+
+void check_types(const std::string& who, Operands in) {
+  if (!is_float(in[Conv::kX].dtype))
+    fail(who, text("X of type ", name_of(in[Conv::kX].dtype)), "must be float32, float16, bfloat16 or float64");
+  for (int i : {Conv::kW, Conv::kB})
+    if (static_cast<size_t>(i) < in.size() && in[static_cast<size_t>(i)].present &&
+        in[static_cast<size_t>(i)].dtype != in[Conv::kX].dtype)
+      fail(who, text(i == Conv::kW ? "W" : "B", " of type ", name_of(in[static_cast<size_t>(i)].dtype)),
+           text("must be ", name_of(in[Conv::kX].dtype), " like X"));
+}
+
+}  // namespace
+
+std::unique_ptr<Layer> make_conv(const Node& node) { return std::make_unique<Conv>(node); }
+
+Conv::Conv(const Node& node) : Layer(node), window_(read_window(node)), group_(node.get_int("group", 1)) {
+  if (group_ < 1) fail(label(), text("group=", group_), "must be >= 1");
+  if (node.inputs.size() < 2 || node.inputs.size() > 3)
+    fail(label(), text(node.inputs.size(), " inputs"), "must be 2 or 3 (X, W, B)");
+}
+
+ConvShape Conv::shape_of(Operands in) const {
+  if (!in[kX].present || !in[kW].present) fail(label(), "an absent X or W", "must be given");
+  const Shape& x = in[kX].shape;
+  const Shape& w = in[kW].shape;
+  if (x.size() < 3 || x.size() > 4)
+    fail(label(), text("X of shape ", to_string(x)),
+         "must have 1 or 2 spatial dimensions (rank 3 or 4): others are not supported");
+  if (w.size() != x.size()) fail(label(), text("W of shape ", to_string(w)), text("must have rank ", x.size(), " like X"));
+  ConvShape s;
+  s.N = x[0];
+  s.C = x[1];
+  s.M = w[0];
+  s.G = group_;
+  if (s.C % s.G != 0) fail(label(), text("group=", s.G), text("must divide C=", s.C));
+  if (s.M % s.G != 0) fail(label(), text("group=", s.G), text("must divide M=", s.M));
+  if (w[1] != s.C / s.G) fail(label(), text("W of shape ", to_string(w)), text("must have C/group=", s.C / s.G, " in dimension 1"));
+  if (in.size() > kB && in[kB].present && in[kB].shape != Shape{s.M})
+    fail(label(), text("B of shape ", to_string(in[kB].shape)), text("must have shape ", s.M));
+  const size_t rank = x.size() - 2;
+  if (rank == 2) s.y = resolve_axis(window_, 0, 2, x[2], w[2], label());
+  s.x = resolve_axis(window_, rank - 1, rank, x.back(), w.back(), label());
+  return s;
+}
+
+std::vector<TensorType> Conv::infer(Operands in) const {
+  const ConvShape s = shape_of(in);
+  check_types(label(), in);
+  Shape y = {s.N, s.M};
+  if (in[kX].shape.size() == 4) y.push_back(s.y.out);
+  y.push_back(s.x.out);
+  return {{in[kX].dtype, y}};
+}
+
+Role Conv::role(int input, Operands) const {
+  return input == kW || input == kB ? Role::weight : Role::activation;
+}
+
+// Conv, opset 1 to 22: every output is a sum of C/g·kH·kW products, padding taps counted; a bias is one addition an output.
+Cost Conv::cost(Operands in, std::span<const TensorType>) const {
+  const ConvShape s = shape_of(in);
+  const bool planar = in[kX].shape.size() == 4;
+  const Factor N{"N", s.N}, M{"M", s.M}, depth{"(C/g)", s.group_inputs()};
+  const Factor taps_x{"Σtaps_x", s.x.inside_taps()}, taps_y{"Σtaps_y", s.y.inside_taps()};
+  Cost cost;
+  cost.source = "ONNX Conv, opset 1 to 22";
+  cost.textbook = true;
+  if (planar) {
+    const Factor oH{"oH", s.y.out}, oW{"oW", s.x.out};
+    cost.formulas = {product(label(), "macs", {N, M, oH, oW, depth, {"kH", s.y.kernel}, {"kW", s.x.kernel}}),
+                     product(label(), "macs_nopad", {N, M, depth, taps_y, taps_x}),
+                     product(label(), "bias_additions", {N, M, oH, oW})};
+  } else {
+    cost.formulas = {product(label(), "macs", {N, M, {"oW", s.x.out}, depth, {"kW", s.x.kernel}}),
+                     product(label(), "macs_nopad", {N, M, depth, taps_x}),
+                     product(label(), "bias_additions", {N, M, {"oW", s.x.out}})};
+  }
+  cost.macs = cost.formulas[0].value;
+  cost.macs_nopad = cost.formulas[1].value;
+  if (in.size() > kB && in[kB].present)
+    cost.bias_additions = cost.formulas[2].value;
+  else
+    cost.formulas.pop_back();
+  return cost;
+}
+
+std::vector<Candidate> Conv::candidates(const PlanContext& context, Operands in, std::span<const TensorType>) const {
+  const ConvTask task{shape_of(in), tail_, in};
+  std::vector<Candidate> list;
+  for (size_t i = 0; i < std::size(kMethods); ++i) {
+    const size_t before = list.size();
+    kMethods[i].list(task, context, list);
+    for (size_t k = before; k < list.size(); ++k) list[k].variant = static_cast<int>(i);
+  }
+  return list;
+}
+
+void Conv::prepare(const Candidate& candidate, Preparation& preparation) const {
+  const Operands in = preparation.inputs();
+  const ConvTask task{shape_of(in), tail_, in};
+  if (task.shape.outputs() == 0) return;
+  kMethods[candidate.variant].prepare(task, candidate, preparation);
+}
+
+Candidate ConvTask::candidate(const char* kernel, Layout x, Layout y, double cycles) const {
+  Candidate c;
+  c.kernel = kernel;
+  c.inputs.assign(in.size(), Layout::plain);
+  c.inputs[Conv::kX] = x;
+  if (tail.residual) c.inputs[Conv::kResidual] = y;
+  c.outputs = {y};
+  c.cycles = cycles;
+  return c;
+}
+
+ImageStrides image_strides(Layout layout, int64_t C, int64_t H, int64_t W, int64_t channel_stride) {
+  if (layout == Layout::plain) return {C * H * W, H * W, W, 1};
+  return {H * W * channel_stride, 1, W * channel_stride, channel_stride};
+}
+
+// ----------------------------------------------------------------------------------------------------------- absorption
+
+std::shared_ptr<const Layer> Conv::with_epilogue(Operands in, const Epilogue& epilogue) const {
+  if (in[kX].dtype != DType::f32 || tail_.epilogue.activation != Activation::none) return nullptr;
+  auto layer = std::make_shared<Conv>(*this);
+  layer->tail_.epilogue = epilogue;
+  return layer;
+}
+
+std::shared_ptr<const Layer> Conv::with_residual(Operands in) const {
+  if (in[kX].dtype != DType::f32 || tail_.residual || tail_.epilogue.activation != Activation::none) return nullptr;
+  auto layer = std::make_shared<Conv>(*this);
+  layer->tail_.residual = true;
+  return layer;
+}
+
+std::optional<TakesChannelMap::Folded> Conv::fold(Operands in, const ChannelMap& map) const {
+  if (in[kX].dtype != DType::f32 || tail_.residual || tail_.epilogue.activation != Activation::none) return {};
+  const Tensor* w = in[kW].constant;
+  const bool has_bias = in.size() > kB && in[kB].present;
+  if (!w || !w->has_data() || (has_bias && (!in[kB].constant || !in[kB].constant->has_data()))) return {};
+  const ConvShape s = shape_of(in);
+  if (map.scale.size() != static_cast<size_t>(s.M)) return {};
+  Folded folded{std::make_shared<Conv>(*this), kW, kB, Tensor(DType::f32, w->shape()), Tensor(DType::f32, {s.M})};
+  const std::span<const float> from = w->values<float>();
+  const std::span<float> to = folded.weights.mutable_values<float>();
+  const std::span<float> bias = folded.bias.mutable_values<float>();
+  const size_t depth = static_cast<size_t>(s.depth());
+  for (size_t m = 0; m < map.scale.size(); ++m) {
+    for (size_t k = m * depth; k < (m + 1) * depth; ++k) to[k] = static_cast<float>(map.scale[m] * from[k]);
+    const double b = has_bias ? in[kB].constant->values<float>()[m] : 0.0;
+    bias[m] = static_cast<float>(map.scale[m] * b + map.shift[m]);
+  }
+  return folded;
+}
+
+std::shared_ptr<const Layer> Conv::with_zero_padding(Operands in, const Shape& unpadded,
+                                                     const std::vector<int64_t>& pads) const {
+  const size_t rank = unpadded.size();
+  if (rank < 3 || rank != in[kX].shape.size() || pads.size() != 2 * rank) return nullptr;
+  if (pads[0] || pads[1] || pads[rank] || pads[rank + 1]) return nullptr;
+  if (std::any_of(pads.begin(), pads.end(), [](int64_t p) { return p < 0; })) return nullptr;
+  const ConvShape s = shape_of(in);  // resolves auto_pad against the padded extents
+  auto layer = std::make_shared<Conv>(*this);
+  layer->window_.auto_pad = AutoPad::explicit_pads;
+  layer->window_.pads.assign(2 * (rank - 2), 0);
+  for (size_t i = 0; i < rank - 2; ++i) {
+    const WindowAxis& axis = rank == 4 && i == 0 ? s.y : s.x;
+    layer->window_.pads[i] = axis.pad_begin + pads[i + 2];
+    layer->window_.pads[i + rank - 2] = axis.pad_end + pads[rank + i + 2];
+  }
+  return layer;
+}
+
+}  // namespace tally

@@ -1,0 +1,49 @@
+#pragma once
+// Conv: Y[n, m, o] = B[m] + Σ_{c, k} X[n, g·C/G + c, o·s − p + k·d] · W[m, c, k], one or two spatial dimensions.
+#include "tally/layers/absorb.h"
+#include "tally/layers/conv_shape.h"
+
+namespace tally {
+
+/// What a convolution has absorbed of its successors, in the order in which it is applied.
+struct ConvTail {
+  bool residual = false;
+  Epilogue epilogue;
+};
+
+/// Operands: X [N, C, (H,) W], W [M, C/G, (kH,) kW], optional B [M], and after an absorbed Add its other operand [N, M, …].
+class Conv final : public Layer,
+                   public TakesEpilogue,
+                   public TakesResidual,
+                   public TakesChannelMap,
+                   public TakesZeroPadding {
+ public:
+  static constexpr int kX = 0, kW = 1, kB = 2, kResidual = 3;
+
+  explicit Conv(const Node& node);
+
+  /// The window against the operands' shapes. Throws Error(model).
+  ConvShape shape_of(Operands in) const;
+
+  std::vector<TensorType> infer(Operands in) const override;
+  Role role(int input, Operands in) const override;
+  Cost cost(Operands in, std::span<const TensorType> out) const override;
+  std::vector<Candidate> candidates(const PlanContext& context, Operands in,
+                                    std::span<const TensorType> out) const override;
+  void prepare(const Candidate& candidate, Preparation& preparation) const override;
+
+  std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const override;
+  std::shared_ptr<const Layer> with_residual(Operands in) const override;
+  int residual_input() const override { return kResidual; }
+  int64_t map_axis(Operands) const override { return 1; }
+  std::optional<Folded> fold(Operands in, const ChannelMap& map) const override;
+  std::shared_ptr<const Layer> with_zero_padding(Operands in, const Shape& unpadded,
+                                                 const std::vector<int64_t>& pads) const override;
+
+ private:
+  WindowAttributes window_;
+  int64_t group_ = 1;
+  ConvTail tail_;
+};
+
+}  // namespace tally

@@ -1,0 +1,127 @@
+// Convolution by plain loops: float16, bfloat16 and float64, and float32 where no kernel's tables would fit. Sums in double.
+#include <algorithm>
+#include <cmath>
+
+#include "tally/layers/conv_methods.h"
+#include "tally/layers/host_number.h"
+
+namespace tally {
+
+namespace {
+
+double finish(const Epilogue& e, double x) {
+  switch (e.activation) {
+    case Activation::clamp: return std::max<double>(e.lo, std::min<double>(e.hi, x));
+    case Activation::tanh: return std::tanh(x);
+    case Activation::sigmoid: return 1.0 / (1.0 + std::exp(-x));
+    case Activation::none: break;
+  }
+  return x;
+}
+
+/// Taps of one output that fall inside the image: [first, second).
+std::pair<int64_t, int64_t> taps_of(const WindowAxis& a, int64_t o) {
+  const int64_t first = o * a.stride - a.pad_begin;
+  int64_t low = first >= 0 ? 0 : (-first + a.dilation - 1) / a.dilation;
+  int64_t high = first >= a.in ? 0 : (a.in - first + a.dilation - 1) / a.dilation;
+  low = std::min(low, a.kernel);
+  high = std::min(high, a.kernel);
+  return {low, std::max(low, high)};
+}
+
+template <class T>
+struct HostOperands {
+  const T *x, *w, *b, *residual;
+  T* y;
+};
+
+/// One output map; returns its products.
+template <class T>
+int64_t run_map(const ConvShape& s, const ConvTail& tail, const HostOperands<T>& t, int64_t n, int64_t m) {
+  const int64_t group = m / s.group_outputs();
+  const T* image = t.x + (n * s.C + group * s.group_inputs()) * s.y.in * s.x.in;
+  const T* weights = t.w + m * s.depth();
+  int64_t macs = 0;
+  for (int64_t oy = 0; oy < s.y.out; ++oy) {
+    const auto [y_low, y_high] = taps_of(s.y, oy);
+    for (int64_t ox = 0; ox < s.x.out; ++ox) {
+      const auto [x_low, x_high] = taps_of(s.x, ox);
+      double sum = t.b ? to_sum(t.b[m]) : 0.0;
+      for (int64_t c = 0; c < s.group_inputs(); ++c)
+        for (int64_t ky = y_low; ky < y_high; ++ky)
+          for (int64_t kx = x_low; kx < x_high; ++kx) {
+            const int64_t iy = oy * s.y.stride - s.y.pad_begin + ky * s.y.dilation;
+            const int64_t ix = ox * s.x.stride - s.x.pad_begin + kx * s.x.dilation;
+            sum += static_cast<double>(to_sum(image[(c * s.y.in + iy) * s.x.in + ix])) *
+                   to_sum(weights[(c * s.y.kernel + ky) * s.x.kernel + kx]);
+          }
+      macs += s.group_inputs() * (y_high - y_low) * (x_high - x_low);
+      const int64_t at = ((n * s.M + m) * s.y.out + oy) * s.x.out + ox;
+      if (t.residual) sum += to_sum(t.residual[at]);
+      t.y[at] = from_sum<T>(finish(tail.epilogue, sum));
+    }
+  }
+  return macs;
+}
+
+Planned planned_conv_host(const ConvTask& task, int64_t element_bytes) {
+  const ConvShape& s = task.shape;
+  Planned p;
+  p.tally.macs = s.N * s.M * s.group_inputs() * s.y.inside_taps() * s.x.inside_taps();
+  p.tally.lane_macs = p.tally.macs;
+  p.loaded_activations = p.tally.macs * element_bytes;
+  p.loaded_weights = (p.tally.macs + (task.has_bias() ? s.outputs() : 0)) * element_bytes;
+  p.loaded_residual = task.tail.residual ? s.outputs() * element_bytes : 0;
+  p.stored_outputs = s.outputs() * element_bytes;
+  p.tally.bytes_loaded = p.loaded_activations + p.loaded_weights + p.loaded_residual;
+  p.tally.bytes_stored = p.stored_outputs;
+  return p;
+}
+
+template <class T>
+void add_host_step(const ConvTask& task, double cycles, Preparation& preparation) {
+  const bool has_bias = task.has_bias(), has_residual = task.tail.residual;
+  auto run = [s = task.shape, tail = task.tail](const std::vector<std::byte*>& p, int64_t begin, int64_t end,
+                                                Tally* tally) noexcept {
+    const HostOperands<T> t{reinterpret_cast<const T*>(p[0]), reinterpret_cast<const T*>(p[1]),
+                            reinterpret_cast<const T*>(p[2]), reinterpret_cast<const T*>(p[3]), reinterpret_cast<T*>(p[4])};
+    const int64_t pixels = s.y.out * s.x.out;
+    for (int64_t map = begin; map < end; ++map) {
+      const int64_t macs = run_map(s, tail, t, map / s.M, map % s.M);
+      if (!tally) continue;
+      tally->macs += macs;
+      tally->lane_macs += macs;
+      tally->bytes_loaded += (2 * macs + pixels * ((t.b ? 1 : 0) + (t.residual ? 1 : 0))) * int64_t{sizeof(T)};
+      tally->bytes_stored += pixels * int64_t{sizeof(T)};
+    }
+  };
+  const std::vector<BufferId> ids = {preparation.input(Conv::kX).buffer, preparation.input(Conv::kW).buffer,
+                                     has_bias ? preparation.input(Conv::kB).buffer : -1,
+                                     has_residual ? preparation.input(Conv::kResidual).buffer : -1,
+                                     preparation.output(0).buffer};
+  auto step = std::make_unique<HostStep<decltype(run)>>(std::move(run), ids);
+  step->items = task.shape.N * task.shape.M;
+  step->cycles = cycles;
+  step->planned = planned_conv_host(task, sizeof(T));
+  preparation.add_step(std::move(step));
+}
+
+/// A product by way of double, converted, measured nowhere: an order of magnitude.
+constexpr double kCyclesPerMac = 4;
+
+}  // namespace
+
+void list_conv_host(const ConvTask& task, const PlanContext&, std::vector<Candidate>& list) {
+  if (!list.empty()) return;
+  const double macs = static_cast<double>(task.shape.outputs()) * static_cast<double>(task.shape.depth());
+  list.push_back(task.candidate("host", Layout::plain, Layout::plain, kCyclesPerMac * macs));
+}
+
+void prepare_conv_host(const ConvTask& task, const Candidate& candidate, Preparation& preparation) {
+  with_number_type(task.in[Conv::kX].dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (!std::is_integral_v<T>) add_host_step<T>(task, candidate.cycles, preparation);
+  });
+}
+
+}  // namespace tally

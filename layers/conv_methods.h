@@ -1,0 +1,45 @@
+#pragma once
+// The ways to run a convolution, one file each. A new one is its file and its row in conv.cpp.
+#include "tally/engine/preparation.h"
+#include "tally/layers/conv.h"
+
+namespace tally {
+
+/// A convolution whose shape is known.
+struct ConvTask {
+  ConvShape shape;
+  ConvTail tail;
+  Operands in;
+
+  bool has_bias() const { return in.size() > Conv::kB && in[Conv::kB].present; }
+  bool constant_weights() const {
+    return in[Conv::kW].constant && (!has_bias() || in[Conv::kB].constant);
+  }
+  /// A candidate of this task with the data operands in the given layouts (the residual lies like the output).
+  Candidate candidate(const char* kernel, Layout x, Layout y, double cycles) const;
+};
+
+/// Element strides of a tensor [images, C, H, W] in a layout.
+struct ImageStrides {
+  int64_t image = 0, c = 0, y = 0, x = 0;
+};
+/// `channel_stride`: channels that a pixel holds in channels_last.
+ImageStrides image_strides(Layout layout, int64_t C, int64_t H, int64_t W, int64_t channel_stride);
+
+/// Output channels across lanes, any window: regions of equal valid taps, weights packed in the order of the segments.
+void list_conv_gemm(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list);
+void prepare_conv_gemm(const ConvTask& task, const Candidate& candidate, Preparation& preparation);
+
+/// Output pixels across lanes, for few output channels: planar, stride 1 along rows; padding through a padded copy.
+void list_conv_pixel(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list);
+void prepare_conv_pixel(const ConvTask& task, const Candidate& candidate, Preparation& preparation);
+
+/// One input and one output channel a group, channels across lanes.
+void list_conv_depthwise(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list);
+void prepare_conv_depthwise(const ConvTask& task, const Candidate& candidate, Preparation& preparation);
+
+/// Plain loops in double for every other element type, and where no kernel's tables would fit.
+void list_conv_host(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list);
+void prepare_conv_host(const ConvTask& task, const Candidate& candidate, Preparation& preparation);
+
+}  // namespace tally

@@ -1,0 +1,72 @@
+#include "tally/layers/copy_steps.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "tally/layers/placement.h"
+#include "tally/platforms/cost_model.h"
+#include "tally/platforms/kernels/planned_map.h"
+
+namespace tally {
+
+namespace {
+
+constexpr double kCyclesPerStridedElement = 2;
+
+}  // namespace
+
+CopyArgs copy_args(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who) {
+  const bool empty = std::any_of(loops.begin(), loops.end(), [](const CopyLoop& l) { return l.size == 0; });
+  std::erase_if(loops, [](const CopyLoop& l) { return l.size == 1; });
+  std::stable_sort(loops.begin(), loops.end(),
+                   [](const CopyLoop& a, const CopyLoop& b) { return a.y_stride > b.y_stride; });
+  std::vector<CopyLoop> merged;
+  for (const CopyLoop& loop : loops) {
+    if (!merged.empty() && merged.back().x_stride == loop.x_stride * loop.size &&
+        merged.back().y_stride == loop.y_stride * loop.size)
+      merged.back() = {merged.back().size * loop.size, loop.x_stride, loop.y_stride};
+    else
+      merged.push_back(loop);
+  }
+  if (merged.size() > kCopyRank)
+    fail(who, text(merged.size(), " dimensions that move apart"), text("must be at most ", kCopyRank),
+         ErrorCode::limit);
+  CopyArgs args;
+  args.element_bytes = static_cast<int32_t>(element_bytes);
+  args.rank = static_cast<int32_t>(std::max<size_t>(merged.size(), 1));
+  for (size_t d = 0; d < merged.size(); ++d) {
+    args.size[d] = merged[d].size;
+    args.x_stride[d] = merged[d].x_stride;
+    args.y_stride[d] = merged[d].y_stride;
+  }
+  if (empty) args.size[0] = 0;
+  return args;
+}
+
+double copy_cycles(const CopyArgs& args, const Geometry& geometry) {
+  const Planned planned = planned_copy(args);
+  const int last = args.rank - 1;
+  const bool adjacent = args.size[last] == 1 || (args.x_stride[last] == 1 && args.y_stride[last] == 1);
+  if (adjacent) return planned_cycles(geometry, planned, kStepCycles);
+  const double elements = static_cast<double>(planned.tally.bytes_stored) / args.element_bytes;
+  return kCyclesPerStridedElement * elements + kStepCycles;
+}
+
+void add_copy_step(Preparation& preparation, const CopyArgs& args, const CopyEnd& x, const CopyEnd& y) {
+  Planned planned = planned_copy(args);
+  if (planned.tally.bytes_stored == 0) return;
+  if (x.constant) std::swap(planned.loaded_activations, planned.loaded_weights);
+  preparation.add_kernel<[](const KernelTable& t) { return t.copy_nd; }>(
+      args,
+      {{offsetof(CopyArgs, x), x.buffer, x.offset * args.element_bytes},
+       {offsetof(CopyArgs, y), y.buffer, y.offset * args.element_bytes}},
+      planned, copy_cycles(args, preparation.geometry()));
+}
+
+int64_t whole_element_bytes(DType type, const std::string& who) {
+  const int bits = bits_of(type);
+  if (bits < 8) fail(who, text("element type ", name_of(type)), "must be one of whole bytes: it cannot be moved");
+  return bits / 8;
+}
+
+}  // namespace tally

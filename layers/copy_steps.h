@@ -1,0 +1,35 @@
+#pragma once
+// Data movement as loops with a stride on either side: what Transpose, Concat, Pad and ConstantOfShape are made of.
+#include <vector>
+
+#include "tally/engine/preparation.h"
+
+namespace tally {
+
+/// One loop of a copy; strides in elements. x_stride 0 repeats, a negative one reverses.
+struct CopyLoop {
+  int64_t size = 1, x_stride = 0, y_stride = 0;
+};
+
+/// copy_nd arguments, pointers aside, for y[Σ i_d·y_stride_d] = x[Σ i_d·x_stride_d]. Loops come in any order; those that
+/// follow each other in both tensors become one. Throws Error(limit) naming `who` where more than kCopyRank remain.
+CopyArgs copy_args(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who);
+
+/// Planned cycles: those of the bytes moved where rows are adjacent on both sides, else 2 an element as measured for changes
+/// of layout.
+double copy_cycles(const CopyArgs& args, const Geometry& geometry);
+
+/// One side of a copy.
+struct CopyEnd {
+  BufferId buffer = -1;
+  int64_t offset = 0;     ///< in elements
+  bool constant = false;  ///< x only: the bytes are weights
+};
+
+/// Appends the step; nothing where there is nothing to move.
+void add_copy_step(Preparation& preparation, const CopyArgs& args, const CopyEnd& x, const CopyEnd& y);
+
+/// Bytes of an element that can be copied. Throws Error(model) for strings and types packed two a byte.
+int64_t whole_element_bytes(DType type, const std::string& who);
+
+}  // namespace tally

@@ -1,0 +1,126 @@
+// Softmax: y_j = e^(x_j − max x) / Σ_k e^(x_k − max x) over the elements of one axis; before opset 13 over all axes from `axis`
+// on together.
+#include <algorithm>
+#include <cmath>
+
+#include "tally/layers/formula.h"
+#include "tally/layers/host_number.h"
+#include "tally/layers/host_step.h"
+#include "tally/layers/placement.h"
+#include "tally/platforms/cost_model.h"
+#include "tally/platforms/kernels/planned_map.h"
+
+namespace tally {
+
+namespace {
+
+class Softmax final : public Layer {
+ public:
+  explicit Softmax(const Node& node)
+      : Layer(node), coerced_(node.opset < 13), axis_(node.get_int("axis", coerced_ ? 1 : -1)) {}
+
+  std::vector<TensorType> infer(Operands in) const override {
+    require_inputs(label(), in, 1, 1);
+    const DType type = in[0].dtype;
+    if (!is_real(type))
+      fail(label(), text("input of type ", name_of(type)), "must be float16, bfloat16, float32 or float64");
+    make_args(in[0].shape);
+    return {{type, in[0].shape}};
+  }
+
+  // A row of w elements: w − 1 comparisons, w subtractions, w exponentials, w − 1 additions, w divisions.
+  Cost cost(Operands in, std::span<const TensorType>) const override {
+    const SoftmaxArgs args = make_args(in[0].shape);
+    const int64_t rows = args.width == 0 ? 0 : args.rows, w = args.width;
+    Cost cost;
+    cost.source = "ONNX Softmax: maximum, exponentials of differences, sum, quotients";
+    cost.formulas = {product(label(), "comparisons", {{"rows", rows}, {"(w−1)", std::max<int64_t>(w - 1, 0)}}),
+                     product(label(), "elementwise", {{"rows", rows}, {"(3w−1)", std::max<int64_t>(3 * w - 1, 0)}}),
+                     product(label(), "special", {{"rows", rows}, {"w", w}})};
+    cost.comparisons = cost.formulas[0].value;
+    cost.elementwise = cost.formulas[1].value;
+    cost.special = cost.formulas[2].value;
+    return cost;
+  }
+
+  std::vector<Candidate> candidates(const PlanContext& context, Operands in,
+                                    std::span<const TensorType>) const override {
+    const Geometry& g = context.kernels->geometry;
+    const bool kernel = in[0].dtype == DType::f32;
+    const double cycles = kernel ? planned_cycles(g, planned_softmax(make_args(in[0].shape), g), kStepCycles)
+                                 : 3 * kHostCyclesPerElement * static_cast<double>(element_count(in[0].shape));
+    return {uniform_candidate(kernel ? "softmax" : "host", 1, 1, Layout::plain, Layout::plain, cycles)};
+  }
+
+  void prepare(const Candidate& candidate, Preparation& p) const override {
+    const Placement x = p.input(0), y = p.output(0);
+    const SoftmaxArgs args = make_args(y.type.shape);
+    if (y.type.dtype != DType::f32) return prepare_host(args, p);
+    Planned planned = planned_softmax(args, p.geometry());
+    if (p.inputs()[0].constant) std::swap(planned.loaded_activations, planned.loaded_weights);
+    p.add_kernel<[](const KernelTable& t) { return t.softmax; }>(
+        args, {{offsetof(SoftmaxArgs, x), x.buffer}, {offsetof(SoftmaxArgs, y), y.buffer}}, planned, candidate.cycles);
+  }
+
+ private:
+  SoftmaxArgs make_args(const Shape& shape) const {
+    SoftmaxArgs args;
+    const auto rank = static_cast<int64_t>(shape.size());
+    if (rank == 0 && !coerced_) fail(label(), "input of rank 0", "must have rank >= 1");
+    if (coerced_ && axis_ == rank) {  // nothing behind the axis: rows of one element
+      args.rows = element_count(shape, label());
+      args.width = 1;
+      return args;
+    }
+    const auto axis = static_cast<std::ptrdiff_t>(normalize_axis(axis_, rank, label()));
+    const int64_t outer = element_count(Shape(shape.begin(), shape.begin() + axis), label());
+    const int64_t behind = element_count(Shape(shape.begin() + axis + 1, shape.end()), label());
+    args.inner = coerced_ ? 1 : behind;
+    args.width = shape[static_cast<size_t>(axis)] * (coerced_ ? behind : 1);
+    args.rows = outer * args.inner;
+    if (element_count(shape, label()) == 0) {
+      args.rows = args.width = 0;
+      args.inner = 1;
+    }
+    return args;
+  }
+
+  void prepare_host(const SoftmaxArgs& args, Preparation& p) const {
+    with_number_type(p.inputs()[0].dtype, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      if constexpr (!std::is_integral_v<T>) {
+        const auto run = [args](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
+          int64_t done = 0;
+          for (int64_t row = 0; row < args.rows; ++row) {
+            const int64_t first = row / args.inner * args.width * args.inner + row % args.inner;
+            const T* x = reinterpret_cast<const T*>(at[0]) + first;
+            T* y = reinterpret_cast<T*>(at[1]) + first;
+            double largest = -INFINITY, sum = 0;
+            for (int64_t j = 0; j < args.width; ++j) largest = std::max<double>(largest, to_sum(x[j * args.inner]));
+            for (int64_t j = 0; j < args.width; ++j) sum += std::exp(to_sum(x[j * args.inner]) - largest);
+            for (int64_t j = 0; j < args.width; ++j)
+              y[j * args.inner] = from_sum<T>(std::exp(to_sum(x[j * args.inner]) - largest) / sum);
+            done += args.width;
+          }
+          if (!tally) return;
+          tally->bytes_loaded += 3 * done * int64_t{sizeof(T)};
+          tally->bytes_stored += done * int64_t{sizeof(T)};
+        };
+        const int64_t n = args.rows * args.width, bytes = n * int64_t{sizeof(T)};
+        const bool constant = p.inputs()[0].constant != nullptr;
+        add_host_step(p, {p.input(0).buffer, p.output(0).buffer},
+                      host_planned(constant ? 0 : 3 * bytes, constant ? 3 * bytes : 0, bytes),
+                      3 * kHostCyclesPerElement * static_cast<double>(n), run);
+      }
+    });
+  }
+
+  bool coerced_;
+  int64_t axis_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> make_softmax(const Node& node) { return std::make_unique<Softmax>(node); }
+
+}  // namespace tally

@@ -1,0 +1,189 @@
+// Layers that change what a tensor is called, not its bytes: Identity, Dropout (inference), Flatten, Reshape, Squeeze,
+// Unsqueeze. They cost nothing and never run.
+#include <algorithm>
+#include <set>
+
+#include "tally/engine/layer.h"
+
+namespace tally {
+
+std::unique_ptr<Layer> make_dropout_mask(const Node& node);
+
+namespace {
+
+class View : public Layer {
+ public:
+  using Layer::Layer;
+  int view_of() const override { return 0; }
+  Cost cost(Operands, std::span<const TensorType>) const override {
+    Cost cost;
+    cost.view = true;
+    cost.coverage = Coverage::free;
+    cost.source = "ONNX " + op() + ": a view moves no data";
+    return cost;
+  }
+  std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType>) const override { return {}; }
+  void prepare(const Candidate&, Preparation&) const override {}
+
+ protected:
+  /// A view of in[0] with other extents.
+  std::vector<TensorType> viewed(Operands in, Shape shape) const { return {{in[0].dtype, std::move(shape)}}; }
+};
+
+class IdentityLayer final : public View {
+ public:
+  using View::View;
+  bool view_keeps_layout() const override { return true; }
+  bool keeps_identity() const override { return true; }
+  std::vector<TensorType> infer(Operands in) const override { return viewed(in, in[0].shape); }
+};
+
+/// Dropout at inference: its data unchanged. Where the mask is wanted too, dropout_mask.cpp serves.
+class DropoutLayer final : public View {
+ public:
+  explicit DropoutLayer(const Node& node) : View(node) {
+    if (node.get_int("is_test", 1) == 0 && node.opset < 7) fail(label(), "is_test=0", "must be 1: training is not supported");
+  }
+  bool view_keeps_layout() const override { return true; }
+  bool needs_value(int input) const override { return input == 2; }
+  std::vector<TensorType> infer(Operands in) const override {
+    if (in.size() > 2 && in[2].present && in[2].constant != nullptr && in[2].constant->to_int64().at(0) != 0)
+      fail(label(), "training_mode=true", "must be false: training is not supported");
+    return viewed(in, in[0].shape);
+  }
+};
+
+class FlattenLayer final : public View {
+ public:
+  explicit FlattenLayer(const Node& node) : View(node), axis_(node.get_int("axis", 1)) {}
+  std::vector<TensorType> infer(Operands in) const override {
+    const Shape& x = in[0].shape;
+    const auto rank = static_cast<int64_t>(x.size());
+    const int64_t axis = axis_ < 0 ? axis_ + rank : axis_;
+    if (axis < 0 || axis > rank) fail(label(), text("axis=", axis_), text("must be ", -rank, " to ", rank));
+    const Shape head(x.begin(), x.begin() + axis), tail(x.begin() + axis, x.end());
+    return viewed(in, {element_count(head), element_count(tail)});
+  }
+
+ private:
+  int64_t axis_;
+};
+
+class ReshapeLayer final : public View {
+ public:
+  explicit ReshapeLayer(const Node& node) : View(node), allow_zero_(node.get_int("allowzero", 0) != 0) {
+    if (node.has("shape")) attribute_ = node.get_ints("shape");
+    if (node.inputs.size() < 2 && !attribute_) fail(label(), "no shape", "must have a shape input or attribute");
+  }
+  bool needs_value(int input) const override { return input == 1; }
+  std::vector<TensorType> infer(Operands in) const override {
+    const std::vector<int64_t> wanted = in.size() > 1 && in[1].present ? in[1].constant->to_int64() : attribute_.value();
+    const int64_t elements = element_count(in[0].shape, label());
+    Shape shape;
+    int64_t known = 1;
+    int unknown = -1;
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      int64_t extent = wanted[i];
+      if (extent == 0 && !allow_zero_) {
+        if (i >= in[0].shape.size()) fail(label(), text("shape has 0 in dimension ", i), text("must be below rank ", in[0].shape.size()));
+        extent = in[0].shape[i];
+      }
+      if (extent < -1) fail(label(), text("shape has ", extent), "must be -1 or more");
+      if (extent == -1) {
+        if (unknown >= 0) fail(label(), "shape has -1 twice", "must have at most one");
+        unknown = static_cast<int>(i);
+        extent = 1;
+      }
+      const std::optional<int64_t> product = checked_multiply(known, extent);
+      if (!product) fail(label(), "shape", "must fit 63 bits", ErrorCode::limit);
+      known = *product;
+      shape.push_back(extent);
+    }
+    if (unknown >= 0) {
+      if (known == 0 || elements % known != 0)
+        fail(label(), text("shape for ", elements, " elements"), text("must have a product that divides them, not ", known));
+      shape[static_cast<size_t>(unknown)] = elements / known;
+    } else if (known != elements) {
+      fail(label(), text("shape ", to_string(shape)), text("must have ", elements, " elements like ", to_string(in[0].shape)));
+    }
+    return viewed(in, std::move(shape));
+  }
+
+ private:
+  bool allow_zero_;
+  std::optional<std::vector<int64_t>> attribute_;
+};
+
+/// Axes from input 1 (opset 13) or the attribute; nothing where neither is given.
+std::optional<std::vector<int64_t>> axes_of(Operands in, const std::optional<std::vector<int64_t>>& attribute) {
+  if (in.size() > 1 && in[1].present) return in[1].constant->to_int64();
+  return attribute;
+}
+
+std::optional<std::vector<int64_t>> axes_attribute(const Node& node) {
+  if (!node.has("axes")) return std::nullopt;
+  return node.get_ints("axes");
+}
+
+class SqueezeLayer final : public View {
+ public:
+  explicit SqueezeLayer(const Node& node) : View(node), attribute_(axes_attribute(node)) {}
+  bool needs_value(int input) const override { return input == 1; }
+  std::vector<TensorType> infer(Operands in) const override {
+    const Shape& x = in[0].shape;
+    std::set<int64_t> gone;
+    if (const auto axes = axes_of(in, attribute_)) {
+      for (int64_t axis : *axes) {
+        const int64_t d = normalize_axis(axis, static_cast<int64_t>(x.size()), label());
+        if (x[static_cast<size_t>(d)] != 1) fail(label(), text("extent ", x[static_cast<size_t>(d)], " on axis ", axis), "must be 1");
+        gone.insert(d);
+      }
+    } else {
+      for (size_t d = 0; d < x.size(); ++d)
+        if (x[d] == 1) gone.insert(static_cast<int64_t>(d));
+    }
+    Shape shape;
+    for (size_t d = 0; d < x.size(); ++d)
+      if (!gone.contains(static_cast<int64_t>(d))) shape.push_back(x[d]);
+    return viewed(in, std::move(shape));
+  }
+
+ private:
+  std::optional<std::vector<int64_t>> attribute_;
+};
+
+class UnsqueezeLayer final : public View {
+ public:
+  explicit UnsqueezeLayer(const Node& node) : View(node), attribute_(axes_attribute(node)) {
+    if (node.inputs.size() < 2 && !attribute_) fail(label(), "no axes", "must have an axes input or attribute");
+  }
+  bool needs_value(int input) const override { return input == 1; }
+  std::vector<TensorType> infer(Operands in) const override {
+    const std::vector<int64_t> axes = axes_of(in, attribute_).value();
+    const auto rank = static_cast<int64_t>(in[0].shape.size() + axes.size());
+    std::set<int64_t> added;
+    for (int64_t axis : axes)
+      if (!added.insert(normalize_axis(axis, rank, label())).second) fail(label(), text("axis ", axis, " twice"), "must be distinct");
+    Shape shape;
+    size_t next = 0;
+    for (int64_t d = 0; d < rank; ++d) shape.push_back(added.contains(d) ? 1 : in[0].shape[next++]);
+    return viewed(in, std::move(shape));
+  }
+
+ private:
+  std::optional<std::vector<int64_t>> attribute_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> make_identity(const Node& node) { return std::make_unique<IdentityLayer>(node); }
+std::unique_ptr<Layer> make_dropout(const Node& node) {
+  if (node.outputs.size() > 1 && !node.outputs[1].empty()) return make_dropout_mask(node);
+  return std::make_unique<DropoutLayer>(node);
+}
+std::unique_ptr<Layer> make_flatten(const Node& node) { return std::make_unique<FlattenLayer>(node); }
+std::unique_ptr<Layer> make_reshape(const Node& node) { return std::make_unique<ReshapeLayer>(node); }
+std::unique_ptr<Layer> make_squeeze(const Node& node) { return std::make_unique<SqueezeLayer>(node); }
+std::unique_ptr<Layer> make_unsqueeze(const Node& node) { return std::make_unique<UnsqueezeLayer>(node); }
+
+}  // namespace tally

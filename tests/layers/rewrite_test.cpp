@@ -1,0 +1,194 @@
+// Rewrite rules: what they merge, what they leave alone, and that results and counts stay what they were.
+#include "layer_run.h"
+
+#include <set>
+
+namespace {
+
+using namespace tally;
+using namespace tally::test;
+
+using Ints = std::vector<int64_t>;
+
+Tensor random_tensor(const Shape& shape, uint32_t seed) { return float_tensor(shape, random_values(element_count(shape), seed)); }
+
+Tensor positive_tensor(const Shape& shape, uint32_t seed) {
+  std::vector<double> values = random_values(element_count(shape), seed);
+  for (double& v : values) v = 1.5 + v;
+  return float_tensor(shape, values);
+}
+
+GraphMaker& add_batch_norm(GraphMaker& g, const std::string& x, const std::string& y, int64_t channels) {
+  g.constant(y + "_s", random_tensor({channels}, 21)).constant(y + "_b", random_tensor({channels}, 22));
+  g.constant(y + "_m", random_tensor({channels}, 23)).constant(y + "_v", positive_tensor({channels}, 24));
+  return g.node("BatchNormalization", {x, y + "_s", y + "_b", y + "_m", y + "_v"}, y);
+}
+
+/// The rows that run, each as the set of ONNX nodes that it stands for; reorders and copies left out.
+std::multiset<std::set<std::string>> rows_of(const Ran& ran) {
+  std::multiset<std::set<std::string>> rows;
+  for (const PlanRow& row : ran.plan->rows)
+    if (!row.nodes.empty()) rows.insert({row.nodes.begin(), row.nodes.end()});
+  return rows;
+}
+
+using Rows = std::multiset<std::set<std::string>>;
+
+/// Runs with and without rewriting: outputs agree to `tolerance` (folding and reassociation round differently), executed
+/// products agree exactly, and the rewritten plan has these rows.
+void check_rewrite(const GraphMaker& g, const Rows& expected, double tolerance = 1e-4) {
+  for (const Isa isa : usable_isas()) {
+    CAPTURE(name_of(isa));
+    const Ran rewritten = run_graph(g, isa, true), plain = run_graph(g, isa, false);
+    CHECK(rows_of(rewritten) == expected);
+    CHECK(rewritten.executed().macs == plain.executed().macs);
+    int64_t ideal = 0;
+    for (const PlanRow& row : rewritten.plan->rows) ideal += row.ideal.macs;
+    CHECK(ideal == rewritten.plan->estimate.totals.macs);
+    for (size_t o = 0; o < plain.outputs.size(); ++o) {
+      const std::vector<double> a = rewritten.outputs[o].to_double(), b = plain.outputs[o].to_double();
+      REQUIRE(a.size() == b.size());
+      double worst = 0;
+      for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - b[i]) / (1 + std::abs(b[i])));
+      CHECK(worst <= tolerance);
+    }
+  }
+}
+
+GraphMaker conv_start(int64_t channels = 6, int64_t outputs = 10) {
+  GraphMaker g;
+  g.input("x", random_tensor({2, channels, 7, 6}, 1)).constant("w", random_tensor({outputs, channels, 3, 3}, 2));
+  g.node("Conv", {"x", "w"}, "conv", {{"pads", Ints{1, 0, 1, 1}}});
+  return g;
+}
+
+TEST_CASE("rewrite: Conv takes BatchNormalization and an activation") {
+  for (const char* activation : {"Relu", "Tanh", "Sigmoid"}) {
+    GraphMaker g = conv_start();
+    add_batch_norm(g, "conv", "bn", 10).node(activation, {"bn"}, "y").output("y");
+    check_rewrite(g, {{"conv", "bn", "y"}});
+  }
+}
+
+TEST_CASE("rewrite: Conv takes a bias by Add, a scale by Mul, a Clip") {
+  GraphMaker g = conv_start();
+  g.constant("b", random_tensor({1, 10, 1, 1}, 3)).constant("s", random_tensor({10, 1, 1}, 4)).constant("half", float_tensor({}, {0.5}));
+  g.constant("lo", float_tensor({}, {-0.25})).constant("hi", float_tensor({}, {1.5}));
+  g.node("Add", {"b", "conv"}, "add").node("Mul", {"add", "s"}, "mul").node("Sub", {"mul", "half"}, "sub");
+  g.node("Clip", {"sub", "lo", "hi"}, "y").output("y");
+  check_rewrite(g, {{"conv", "add", "mul", "sub", "y"}});
+}
+
+TEST_CASE("rewrite: depthwise and grouped convolutions take them too") {
+  GraphMaker g;
+  g.input("x", random_tensor({1, 20, 9, 9}, 1)).constant("w", random_tensor({20, 1, 3, 3}, 2)).constant("w2", random_tensor({8, 10, 1, 1}, 3));
+  g.node("Conv", {"x", "w"}, "dw", {{"group", int64_t{20}}, {"pads", Ints{1, 1, 1, 1}}});
+  add_batch_norm(g, "dw", "bn", 20).node("Relu", {"bn"}, "relu");
+  g.node("Conv", {"relu", "w2"}, "pw", {{"group", int64_t{2}}});
+  add_batch_norm(g, "pw", "bn2", 8).node("Relu", {"bn2"}, "y").output("y");
+  check_rewrite(g, {{"dw", "bn", "relu"}, {"pw", "bn2", "y"}});
+}
+
+TEST_CASE("rewrite: a residual Add joins the later of its two producers") {
+  GraphMaker g = conv_start();
+  add_batch_norm(g, "conv", "bn", 10);
+  g.constant("w2", random_tensor({10, 6, 1, 1}, 5));
+  g.node("Conv", {"x", "w2"}, "shortcut", {{"pads", Ints{0, 0, 0, 0}}});
+  g.constant("w3", random_tensor({10, 10, 1, 2}, 6)).node("Conv", {"shortcut", "w3"}, "narrow");
+  g.node("Add", {"bn", "narrow"}, "sum").node("Relu", {"sum"}, "y").output("y");
+  check_rewrite(g, {{"conv", "bn", "sum", "y"}, {"shortcut"}, {"narrow"}});
+}
+
+TEST_CASE("rewrite: a residual from further back, and Relu after a lone Add") {
+  GraphMaker g = conv_start(10, 10);
+  g.constant("w2", random_tensor({10, 10, 1, 1}, 5)).node("Relu", {"conv"}, "r");
+  g.node("Conv", {"r", "w2"}, "c2").node("Add", {"r", "c2"}, "sum").node("Relu", {"sum"}, "r2");
+  g.node("Add", {"r2", "r2"}, "twice").node("Relu", {"twice"}, "y").output("y");
+  check_rewrite(g, {{"conv", "r"}, {"c2", "sum", "r2"}, {"twice", "y"}});
+}
+
+TEST_CASE("rewrite: nothing is absorbed across a graph output or a value read twice") {
+  GraphMaker output = conv_start();
+  output.node("Relu", {"conv"}, "y").output("y").output("conv");
+  check_rewrite(output, {{"conv"}, {"y"}});
+  GraphMaker twice = conv_start();
+  twice.node("Relu", {"conv"}, "r").node("Tanh", {"conv"}, "t").node("Sub", {"r", "t"}, "y").output("y");
+  check_rewrite(twice, {{"conv"}, {"r"}, {"t"}, {"y"}});
+}
+
+TEST_CASE("rewrite: what changes the shape or varies along other axes stays") {
+  GraphMaker g = conv_start();  // [2, 10, 7, 5]
+  g.constant("row", random_tensor({5}, 3)).node("Add", {"conv", "row"}, "add").output("add");
+  check_rewrite(g, {{"conv"}, {"add"}});
+  GraphMaker wider;
+  wider.input("x", random_tensor({1, 3, 4, 4}, 1)).constant("w", random_tensor({1, 3, 1, 1}, 2)).node("Conv", {"x", "w"}, "conv");
+  wider.constant("b", random_tensor({1, 8, 1, 1}, 3)).node("Add", {"conv", "b"}, "y").output("y");
+  check_rewrite(wider, {{"conv"}, {"y"}});
+}
+
+TEST_CASE("rewrite: Pad goes into Conv where it pads spatial axes with zeros") {
+  const auto padded = [](const Ints& pads, float value) {
+    GraphMaker g;
+    g.input("x", random_tensor({1, 3, 6, 6}, 1)).constant("w", random_tensor({5, 3, 3, 3}, 2));
+    g.constant("pads", Tensor::of_int64(pads)).constant("value", float_tensor({}, {value}));
+    g.node("Pad", {"x", "pads", "value"}, "pad").node("Conv", {"pad", "w"}, "y", {{"pads", Ints{0, 1, 0, 0}}}).output("y");
+    return g;
+  };
+  for (const Isa isa : usable_isas()) {
+    const Ran ran = run_graph(padded({0, 0, 1, 2, 0, 0, 0, 1}, 0), isa);
+    CHECK(rows_of(ran) == Rows{{"pad", "y"}});
+    const Ran plain = run_graph(padded({0, 0, 1, 2, 0, 0, 0, 1}, 0), isa, false);
+    // The padding is skipped now; before, its zeros were multiplied.
+    CHECK(ran.executed().macs < plain.executed().macs);
+    CHECK(std::memcmp(ran.outputs[0].data(), plain.outputs[0].data(), plain.outputs[0].bytes()) == 0);
+  }
+  CHECK(rows_of(run_graph(padded({0, 0, 1, 1, 0, 0, 1, 1}, 0.5), best_isa())) == Rows{{"pad"}, {"y"}});
+  CHECK(rows_of(run_graph(padded({1, 0, 0, 0, 0, 0, 0, 0}, 0), best_isa())) == Rows{{"pad"}, {"y"}});
+  CHECK(rows_of(run_graph(padded({0, 0, -1, 0, 0, 0, 0, 0}, 0), best_isa())) == Rows{{"pad"}, {"y"}});
+  CHECK(rows_of(run_graph(padded({0, 0, 0, 0, 0, 0, 0, 0}, 0), best_isa())) == Rows{{"pad", "y"}});
+}
+
+TEST_CASE("rewrite: Flatten goes into Gemm, which reads channels where they lie") {
+  for (const int64_t outputs : {10, 16, 24}) {
+    GraphMaker g = conv_start(6, outputs);  // [2, outputs, 7, 5]
+    g.node("Relu", {"conv"}, "relu").node("Flatten", {"relu"}, "flat");
+    g.constant("fc", random_tensor({9, outputs * 35}, 3)).constant("b", random_tensor({9}, 4));
+    g.node("Gemm", {"flat", "fc", "b"}, "gemm", {{"transB", int64_t{1}}, {"alpha", 0.5f}, {"beta", 2.0f}});
+    add_batch_norm(g, "gemm", "bn", 9).node("Relu", {"bn"}, "y").output("y");
+    check_rewrite(g, {{"conv", "relu"}, {"flat", "gemm", "bn", "y"}});
+  }
+}
+
+TEST_CASE("rewrite: Reshape, MatMul, Add, activation") {
+  GraphMaker g = conv_start();
+  g.constant("shape", Tensor::of_int64({2, -1})).node("Reshape", {"conv", "shape"}, "flat");
+  g.constant("fc", random_tensor({350, 12}, 3)).constant("b", random_tensor({1, 12}, 4));
+  g.node("MatMul", {"flat", "fc"}, "mm").node("Add", {"mm", "b"}, "add").node("Sigmoid", {"add"}, "y").output("y");
+  check_rewrite(g, {{"conv"}, {"flat", "mm", "add", "y"}});
+}
+
+TEST_CASE("rewrite: MatMul of higher rank takes a bias along its last axis, and a residual") {
+  GraphMaker g;
+  g.input("x", random_tensor({2, 3, 8}, 1)).constant("w", random_tensor({8, 5}, 2)).constant("b", random_tensor({5}, 3));
+  g.input("r", random_tensor({2, 3, 5}, 4));
+  g.node("MatMul", {"x", "w"}, "mm").node("Add", {"mm", "b"}, "add").node("Add", {"r", "add"}, "sum").node("Relu", {"sum"}, "y").output("y");
+  check_rewrite(g, {{"mm", "add", "sum", "y"}});
+  GraphMaker batched;
+  batched.input("x", random_tensor({2, 3, 8}, 1)).input("w", random_tensor({2, 8, 5}, 2)).input("r", random_tensor({2, 3, 5}, 4));
+  batched.node("MatMul", {"x", "w"}, "mm").node("Add", {"mm", "r"}, "sum").node("Tanh", {"sum"}, "y").output("y");
+  check_rewrite(batched, {{"mm", "sum", "y"}});
+}
+
+TEST_CASE("rewrite: Identity and Dropout are bypassed") {
+  GraphMaker g = conv_start();
+  g.node("Identity", {"conv"}, "id").node("Dropout", {"id"}, "drop").node("Relu", {"drop"}, "y").output("y");
+  check_rewrite(g, {{"conv", "id", "drop", "y"}});
+  GraphMaker alone;
+  alone.input("x", random_tensor({3}, 1)).node("Identity", {"x"}, "y").output("y");
+  check_rewrite(alone, {{"y"}});
+  GraphMaker last = conv_start();
+  last.node("Identity", {"conv"}, "y").output("y").output("conv");
+  check_rewrite(last, {{"conv", "y"}});
+}
+
+}  // namespace
