@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Tests the judge on programs whose counts are known from reading their assembly.
+
+Takes the plugin from TALLY_QEMU_PLUGIN and the stepper from TALLY_SINGLE_STEP, or builds them. A test whose compiler,
+emulator or CPU feature is missing is skipped with the reason.
+"""
+
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOOLS = HERE.parents[2] / "tools" / "qemu"
+AARCH64_SYSROOT = "/usr/aarch64-linux-gnu"
+sys.path.insert(0, str(TOOLS))
+sys.dont_write_bytecode = True
+
+import classify  # noqa: E402
+import counts_file  # noqa: E402
+import lanes  # noqa: E402
+
+NATIVE_X86 = platform.machine() == "x86_64"
+
+
+def compile_program(compiler, source, output, *flags):
+    subprocess.run([compiler, "-O2", "-Wall", "-Werror", *flags, str(source), "-o", output], check=True)
+    return output
+
+
+class JudgeTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="tally_test_judge_")
+        cls.environment = dict(os.environ)
+        if "TALLY_QEMU_PLUGIN" not in os.environ:
+            plugin = cls.path("libtally_qemu_plugin.so")
+            subprocess.run(["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
+                            "-fvisibility=hidden", str(TOOLS / "plugin.c"), str(TOOLS / "line_table.c"), "-o", plugin],
+                           check=True)
+            cls.environment["TALLY_QEMU_PLUGIN"] = plugin
+        if "TALLY_SINGLE_STEP" not in os.environ and NATIVE_X86:
+            stepper = compile_program("c++", TOOLS / "single_step.cpp", cls.path("tally_single_step"), "-std=c++20")
+            cls.environment["TALLY_SINGLE_STEP"] = stepper
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder.name, name)
+
+    def judge(self, *arguments):
+        done = subprocess.run([sys.executable, "-B", str(TOOLS / "judge.py"), *arguments], env=self.environment,
+                              capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    def need(self, *programs):
+        for program in programs:
+            if not shutil.which(program):
+                self.skipTest(f"{program} is not installed")
+
+    def x86(self, source, *flags):
+        if not NATIVE_X86:
+            self.skipTest("the host is not x86-64")
+        name = self.path(source.replace(".c", "_".join(("", *flags))))
+        return name if os.path.exists(name) else compile_program("gcc", HERE / source, name, *flags)
+
+    def aarch64(self, *flags):
+        self.need("qemu-aarch64", "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-objdump")
+        return compile_program("aarch64-linux-gnu-gcc", HERE / "aarch64_sections.c", self.path("aarch64"), *flags)
+
+    def assert_all_equal(self, outcome):
+        code, out, err = outcome
+        self.assertEqual(code, 0, out + err)
+        self.assertIn(" 0 differ", out)
+
+    def test_avx2_emulated_position_independent(self):
+        self.need("qemu-x86_64")
+        self.assert_all_equal(self.judge("--", self.x86("avx2_sections.c", "-fPIE", "-pie")))
+
+    def test_avx2_emulated_static(self):
+        self.need("qemu-x86_64")
+        self.assert_all_equal(self.judge("--", self.x86("avx2_sections.c", "-static")))
+
+    def test_avx2_emulated_named_cpu(self):
+        self.need("qemu-x86_64")
+        self.assert_all_equal(self.judge("--cpu", "Haswell", "--", self.x86("avx2_sections.c", "-static")))
+
+    def test_many_sections(self):
+        self.need("qemu-x86_64")
+        code, out, err = self.judge("--format", "json", "--", self.x86("avx2_sections.c", "-static"), "--repeat", "100")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(len(json.loads(out)["sections"]), 2800)
+
+    def test_aarch64_position_independent(self):
+        if not os.path.isdir(AARCH64_SYSROOT):
+            self.skipTest(f"no {AARCH64_SYSROOT}")
+        self.assert_all_equal(self.judge("--arch", "aarch64", "--sysroot", AARCH64_SYSROOT, "--", self.aarch64()))
+
+    def test_aarch64_static(self):
+        self.assert_all_equal(self.judge("--arch", "aarch64", "--", self.aarch64("-static")))
+
+    def test_avx2_single_stepped(self):
+        program = self.x86("avx2_sections.c", "-fPIE", "-pie")
+        self.require_native("avx2")
+        self.assert_all_equal(self.judge("--native", "--", program))
+
+    def test_avx512_single_stepped(self):
+        program = self.x86("avx512_sections.c")
+        outcome = self.judge("--native", "--", program)
+        if outcome[0] == 4:
+            self.skipTest("this CPU lacks AVX-512 with VNNI")
+        self.assert_all_equal(outcome)
+
+    def require_native(self, feature):
+        with open("/proc/cpuinfo", encoding="ascii") as file:
+            if feature not in file.read().split():
+                self.skipTest(f"this CPU lacks {feature}")
+
+    def test_emulator_and_stepper_agree_on_every_address(self):
+        self.need("qemu-x86_64")
+        self.require_native("avx2")
+        program = self.x86("avx2_sections.c", "-static")
+        for folder, mode in (("emulated", []), ("stepped", ["--native"])):
+            self.assert_all_equal(self.judge(*mode, "--keep", self.path(folder), "--", program))
+        emulated, stepped = (list(counts_file.read_sections(self.path(f + "/counts.txt"))) for f in ("emulated", "stepped"))
+        self.assertEqual(len(emulated), len(stepped))
+        for e, s in zip(emulated, stepped):
+            if e.executed != s.executed:
+                # REP: the emulator also counts the iteration that finds the counter at zero.
+                for address in e.executed:
+                    self.assertIn(e.executed[address] - s.executed[address], (0, 1))
+                self.assertEqual(e.number, 25, "only the section 'string' has REP instructions")
+
+    def test_wrong_claim_is_found(self):
+        self.need("qemu-x86_64")
+        code, out, _ = self.judge("--", self.x86("avx2_sections.c", "-fPIE", "-pie"), "--wrong", "3")
+        self.assertEqual(code, 1)
+        self.assertIn("251 | 250 !", out)
+        self.assertIn("in sse2_mul: 250 fp32_mul", out)
+        self.assertIn("28 sections: 27 equal, 1 differ", out)
+
+    def test_memory_off_is_reported_as_not_judged(self):
+        self.need("qemu-x86_64")
+        code, out, _ = self.judge("--no-memory", "--", self.x86("avx2_sections.c", "-static"))
+        self.assertEqual(code, 0)
+        self.assertIn("loaded B: judged in 0, claimed but not judged in 28", out)
+
+    def test_unknown_multiply_accumulate_is_an_error(self):
+        self.need("qemu-x86_64")
+        code, _, err = self.judge("--", self.x86("unknown_mac.c"))
+        self.assertEqual(code, 1)
+        self.assertIn("dpps", err)
+
+    def test_program_that_dies_is_an_error(self):
+        program = self.x86("dies_in_section.c")
+        self.need("qemu-x86_64")
+        for mode in ([], ["--native"]):
+            code, _, err = self.judge(*mode, "--", program)
+            self.assertEqual(code, 1, err)
+
+    def test_missing_tools_exit_with_4(self):
+        self.assertEqual(self.judge("--emulator", "no-such-emulator", "--", "/bin/true")[0], 4)
+        self.assertEqual(self.judge("--native", "--stepper", "/no/such/stepper", "--", "/bin/true")[0], 4)
+
+
+class CountsFileTest(unittest.TestCase):
+    def header_of(self, text):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write(text)
+            file.flush()
+            return counts_file.read_header(file.name)
+
+    def test_incomplete_or_untrusted_files_are_refused(self):
+        for text in ("", "tally-counts 2 x86_64 qemu\nend 0 1\n", "tally-counts 1 x86_64 qemu\nsection 0\nx 10 1\n",
+                     "tally-counts 1 x86_64 qemu\nerror start marker inside an open section\nend 1 1\n"):
+            with self.assertRaises(counts_file.CountsError):
+                self.header_of(text)
+
+    def test_bytes_are_attributed_by_line(self):
+        records = [(0x1000, 64, 4), (0x2000, 4, 1)]
+        self.assertEqual(classify.bytes_inside(records, [[0x1040, 0x10C0]]), 128)
+        self.assertEqual(classify.bytes_inside(records, [[0x0, 0x1040], [0x10C0, 0x3000]]), 132)
+        self.assertEqual(classify.bytes_inside(records, []), 0)
+
+    def test_buffers_merge_and_must_be_aligned(self):
+        arena = {"name": "arena", "address": 0x1000, "bytes": 100}
+        view = {"name": "view", "address": 0x1040, "bytes": 4}
+        self.assertEqual(classify.merged_lines([view, arena]), [[0x1000, 0x1080]])
+        with self.assertRaises(classify.ClassifyError):
+            classify.merged_lines([{"name": "odd", "address": 0x1004, "bytes": 4}])
+
+
+class LanesTest(unittest.TestCase):
+    def test_x86_rules(self):
+        for text, kind, count in (
+                ("vfmadd231ps %ymm0,%ymm1,%ymm2", "fp32_fma", 8), ("vfmaddsub213ps %xmm0,%xmm1,%xmm2", "fp32_fma", 4),
+                ("vfnmadd132sd (%rax),%xmm1,%xmm2", "fp64_fma", 1), ("vfmadd231ph %zmm0,%zmm1,%zmm2", "fp16_fma", 32),
+                ("vfmadd231ps (%rax){1to16},%zmm1,%zmm2{%k1}", "fp32_fma", 16), ("mulss %xmm0,%xmm1", "fp32_mul", 1),
+                ("vmulpd %ymm0,%ymm1,%ymm2", "fp64_mul", 4), ("{vex} vpdpbusd %ymm0,%ymm1,%ymm2", "int_mac", 32),
+                ("vpdpwssds %zmm0,%zmm1,%zmm2", "int_mac", 32), ("pmaddwd %mm0,%mm1", "int_mac", 4),
+                ("vpmaddubsw %xmm0,%xmm1,%xmm2", "int_pairs", 16), ("vdpbf16ps %zmm0,%zmm1,%zmm2", "bf16_mac", 32),
+                ("vaddsubps %ymm0,%ymm1,%ymm2", None, 0), ("imul %rax,%rcx", None, 0), ("rep movsb %ds:(%rsi),%es:(%rdi)", None, 0)):
+            self.assertEqual(lanes.x86_64(text)[:2], (kind, count), text)
+
+    def test_aarch64_rules(self):
+        for text, kind, count in (
+                ("fmla v0.4s, v1.4s, v2.s[1]", "fp32_fma", 4), ("fmls v0.8h, v1.8h, v2.8h", "fp16_fma", 8),
+                ("fnmadd s0, s1, s2, s3", "fp32_fma", 1), ("fmla s0, s1, v2.s[0]", "fp32_fma", 1),
+                ("fmlal2 v0.4s, v1.4h, v2.4h", "fp32_fma", 4), ("fmul v0.2s, v1.2s, v2.2s", "fp32_mul", 2),
+                ("usmmla v0.4s, v1.16b, v2.16b", "int_mac", 32), ("sudot v0.2s, v1.8b, v2.4b[0]", "int_mac", 8),
+                ("umlal2 v0.8h, v1.16b, v2.16b", "int_mac", 8), ("smull v0.2d, v1.2s, v2.2s", "int_wide", 2),
+                ("bfmmla v0.4s, v1.8h, v2.8h", "bf16_mac", 16), ("smull x0, w1, w2", None, 0), ("umaddl x0, w1, w2, x3", None, 0),
+                ("frecps v0.4s, v1.4s, v2.4s", None, 0), ("sqrdmulh v0.4s, v1.4s, v2.4s", None, 0), ("ldp q0, q1, [x0]", None, 0)):
+            self.assertEqual(lanes.aarch64(text)[:2], (kind, count), text)
+
+    def test_unknown_multiply_accumulates_raise(self):
+        for rule, texts in (
+                (lanes.x86_64, ("vpmadd52luq %zmm0,%zmm1,%zmm2", "dpps $0xff,%xmm0,%xmm1", "vfcmaddcph %zmm0,%zmm1,%zmm2",
+                                "vfmaddps %xmm0,%xmm1,%xmm2,%xmm3", "v4fmaddps (%rax),%zmm4,%zmm1", "tdpbusd %tmm0,%tmm1,%tmm2")),
+                (lanes.aarch64, ("fmla z0.s, p0/m, z1.s, z2.s", "mul z0.s, p0/m, z0.s, z1.s", "sqdmlal v0.4s, v1.4h, v2.4h",
+                                 "fcmla v0.4s, v1.4s, v2.4s, #90", "fmopa za0.s, p0/m, p1/m, z0.s, z1.s", "sqrdmlah v0.4s, v1.4s, v2.4s"))):
+            for text in texts:
+                with self.assertRaises(lanes.UnknownInstruction, msg=text):
+                    rule(text)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
