@@ -1,0 +1,149 @@
+// JSON documents: what every reader of them relies on.
+#include <doctest/doctest.h>
+
+#include "tests/tools/program.h"
+
+using namespace tally;
+using namespace tally::test;
+using nlohmann::json;
+
+namespace {
+
+void check_head(const json& document, const std::string& kind) {
+  REQUIRE(document.is_object());
+  CHECK(document["schema"] == "tally." + kind + "/1");
+  CHECK(document["version"].is_string());
+  CHECK(document["machine"]["cpu"].is_string());
+  CHECK(document["machine"]["isas_usable"].is_array());
+  CHECK(document["machine"]["compiler"].is_string());
+  if (!document.contains("model")) return;
+  CHECK(document["model"]["sha256"].get<std::string>().size() == 64);
+  CHECK(document["model"]["inputs"][0]["shape"].is_array());
+}
+
+int64_t sum_of(const json& terms) {
+  int64_t sum = 0;
+  for (const auto& [name, value] : terms.items()) sum += value.get<int64_t>();
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("estimate: LeNet-5's hand-checked totals, rows that sum to them") {
+  const json document = document_of("estimate " + kLenet);
+  check_head(document, "estimate");
+  const json& totals = document["totals"];
+  CHECK(totals["params"] == 61706);
+  CHECK(totals["macs"] == 416520);
+  CHECK(totals["flops"] == 833040);
+  CHECK(totals["ops_sequential"] == 833040);
+  CHECK(totals["ops_fused"] == 423038);
+  CHECK(totals["comparisons"] == 4728 + 6508);
+  CHECK(totals["activation_elements_textbook"] == 8094);
+  CHECK(totals["training_elements"] == 141648);
+  for (const char* key : {"params_shared", "buffers", "constants", "macs_nopad", "elementwise", "special", "operations",
+                          "bytes_read", "bytes_weights", "bytes_written", "output_elements", "bytes_compulsory",
+                          "bytes_io", "activation_elements", "peak_activation_bytes"}) {
+    CAPTURE(key);
+    CHECK(totals[key].is_number_integer());
+  }
+  for (const char* key : {"params", "macs", "macs_nopad", "flops", "ops_sequential", "ops_fused", "comparisons",
+                          "elementwise", "special", "operations", "bytes_read", "bytes_weights", "bytes_written",
+                          "output_elements", "params_shared", "buffers", "constants"}) {
+    int64_t sum = 0;
+    for (const json& layer : document["layers"]) sum += layer[key].get<int64_t>();
+    CAPTURE(key);
+    CHECK(totals[key] == sum);
+  }
+  for (const json& layer : document["layers"])
+    for (const char* key : {"name", "op", "scope", "input_shapes", "output_shapes", "coverage"})
+      CHECK(layer.contains(key));
+}
+
+TEST_CASE("profile: three columns, gaps that sum, null with its reason for what could not be had") {
+  const json document = document_of("profile " + kLenet + " --seed 1 --repeats 7");
+  check_head(document, "profile");
+  for (const json& layer : document["layers"]) {
+    CAPTURE(layer["name"]);
+    const json &ideal = layer["ideal"], &executed = layer["executed"], &gap = layer["gap"];
+    CHECK(executed["lane_macs"].get<int64_t>() - ideal["macs"].get<int64_t>() == sum_of(gap["macs"]));
+    CHECK(executed["bytes_loaded"].get<int64_t>() - ideal["bytes_read"].get<int64_t>() -
+              ideal["bytes_weights"].get<int64_t>() ==
+          sum_of(gap["bytes_loaded"]));
+    CHECK(executed["bytes_stored"].get<int64_t>() - ideal["bytes_written"].get<int64_t>() ==
+          sum_of(gap["bytes_stored"]));
+    CHECK(executed["macs"].is_number_integer());
+    CHECK(executed["lane_fma_other"].is_number_integer());
+    CHECK(layer["nodes"].is_array());
+    for (const char* key : {"op", "dtype", "isa", "kernel"}) CHECK(layer[key].is_string());
+    for (const char* key : {"median", "p10", "p90", "min"}) CHECK(layer["measured"]["ns"][key].get<double>() >= 0);
+    for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses", "energy_nj"}) {
+      CHECK(layer["measured"][key].is_null());
+      CHECK(document["missing"][key].is_string());
+    }
+    CHECK(layer["intensity"].is_number());
+    CHECK(layer["roof"].is_null());
+  }
+  CHECK(document["missing"]["roof"].is_string());
+  CHECK(document["totals"]["ideal"]["macs"] == 416520);
+  CHECK(document["tally_overhead"].is_number());
+  CHECK(document["repeatability"]["repeats"] == 7);
+}
+
+TEST_CASE("bench and run") {
+  const json bench = document_of("bench " + kLenet + " --seed 1 --repeats 20");
+  check_head(bench, "bench");
+  for (const char* key : {"min", "p10", "median", "p90", "p99", "mean", "stddev"})
+    CHECK(bench["latency_ns"][key].is_number());
+  CHECK(bench["latency_ns"]["samples"] == 20);
+  CHECK(bench["throughput_per_s"].get<double>() > 0);
+  for (const char* key : {"load_ns", "peak_rss_bytes", "arena_bytes", "weights_bytes"})
+    CHECK(bench[key].get<int64_t>() > 0);
+  const json run = document_of("run " + kLenet + " --seed 1");
+  check_head(run, "run");
+  CHECK(run["outputs"][0]["shape"] == json({1, 10}));
+  CHECK(run["outputs"][0]["first"].size() == 10);
+}
+
+TEST_CASE("a forced instruction set is what ran") {
+  for (const char* isa : {"scalar"}) {
+    const json document = document_of("profile " + kLenet + " --seed 1 --repeats 5 --isa " + isa);
+    CHECK(document["machine"]["isa"] == isa);
+    for (const json& layer : document["layers"]) CHECK(layer["isa"] == isa);
+  }
+  const Ran ran = run_tally("profile " + kLenet + " --seed 1 --repeats 5 --format json", "TALLY_ISA=scalar");
+  CHECK(json::parse(ran.out)["machine"]["isa"] == "scalar");
+}
+
+TEST_CASE("verify, explain and info") {
+  const json verify = document_of("verify " + kLenet);
+  check_head(verify, "verify");
+  CHECK(verify["passed"] == 4);
+  CHECK(verify["failed"] == 0);
+  const json explain = document_of("explain " + kLenet + " 0");
+  check_head(explain, "explain");
+  CHECK(explain["layer"]["formulas"][0]["value"] == 117600);
+  const json info = document_of("info");
+  check_head(info, "info");
+  CHECK(info["counters"].contains("reason"));
+  CHECK(info["energy_sources"].is_array());
+}
+
+TEST_CASE("info --selftest checks every usable instruction set") {
+  const json info = document_of("info --selftest");
+  REQUIRE(info["selftest"].is_array());
+  CHECK(info["selftest"].size() == info["machine"]["isas_usable"].size());
+  for (const json& test : info["selftest"]) CHECK(test["passed"] == true);
+}
+
+TEST_CASE("claims of a marked run name its buffers") {
+  const TemporaryFolder folder;
+  const std::string file = (folder.path / "claims.jsonl").string();
+  CHECK(run_tally("run " + kLenet + " --seed 1 --mark --claims " + file).code == 0);
+  const json claim = json::parse(contents(file));
+  CHECK(claim["section"] == 0);
+  CHECK(claim["lane_macs"].get<int64_t>() >= 416520);
+  CHECK(claim["anchor"]["symbol"].is_string());
+  for (const json& buffer : claim["buffers"]) CHECK(buffer["address"].get<uint64_t>() % 64 == 0);
+  CHECK(run_tally("run " + kLenet + " --seed 1 --claims " + file).code == 2);
+}

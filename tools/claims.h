@@ -1,0 +1,11 @@
+#pragma once
+#include <string>
+
+#include "tally/engine/context.h"
+
+namespace tally::tools {
+
+/// The claim of a marked section (tools/qemu/judge.py): what one run counted, and where its buffers lie, as a line of JSON.
+std::string claim_line(const Context& context, const std::string& name, const RunRecord& counted);
+
+}  // namespace tally::tools

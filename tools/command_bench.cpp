@@ -1,0 +1,177 @@
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <cmath>
+#include <memory>
+
+#include "tally/platforms/clock.h"
+#include "tools/commands.h"
+#include "tools/document.h"
+#include "tools/inputs.h"
+#include "tools/machine.h"
+#include "tools/numbers.h"
+#include "tools/profile_report.h"
+
+namespace tally::tools {
+
+namespace {
+
+struct Options {
+  std::string model;
+  LoadingOptions loading;
+  InputOptions inputs;
+  OutputOptions output;
+  double seconds = 2;
+  int64_t repeats = 0;
+};
+
+struct Measured {
+  Distribution latency;  ///< single runs, the clock read before and after each
+  Distribution batches;  ///< ns a run of batches of runs without a clock inside, interleaved with the single ones
+  int64_t batch = 1;     ///< runs in a batch
+  int64_t load_ns = 0, first_run_ns = 0;
+};
+
+constexpr double kBatch_ns = 1e6;  // long against reading the clock, short against a machine's drift
+constexpr size_t kMostSamples = 1 << 20;
+
+int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+double ns_of(Context& context, int64_t runs, double ns_per_tick) {
+  const int64_t before = ticks();
+  for (int64_t i = 0; i < runs; ++i) context.run();
+  return static_cast<double>(ticks() - before) * ns_per_tick;
+}
+
+/// Batches of single runs and batches timed as one take turns, so that drift falls on both alike.
+void measure(Context& context, const Options& options, Measured& m) {
+  const double ns_per_tick = 1.0 / ticks_per_ns();
+  m.first_run_ns = std::llround(ns_of(context, 1, ns_per_tick));
+  double once = ns_of(context, 1, ns_per_tick);
+  for (int i = 0; i < 5; ++i) once = std::min(once, ns_of(context, 1, ns_per_tick));
+  m.batch = std::clamp<int64_t>(std::llround(kBatch_ns / std::max(once, 1.0)), 1, 100'000);
+  if (options.repeats > 0) m.batch = std::min(m.batch, options.repeats);
+  std::vector<double> single, batches;
+  Progress progress(options.output.quiet);
+  const int64_t begin = now_ns();
+  const auto more = [&] {
+    if (options.repeats > 0) return static_cast<int64_t>(single.size()) < options.repeats;
+    return (single.size() < 10 || static_cast<double>(now_ns() - begin) < options.seconds * 1e9) &&
+           single.size() < kMostSamples;
+  };
+  while (more()) {
+    for (int64_t i = 0; i < m.batch && (options.repeats == 0 || static_cast<int64_t>(single.size()) < options.repeats);
+         ++i)
+      single.push_back(ns_of(context, 1, ns_per_tick));
+    batches.push_back(ns_of(context, m.batch, ns_per_tick) / static_cast<double>(m.batch));
+    if (progress.due())
+      progress.show(fmt::format("{} runs, last {}", with_thousands(static_cast<int64_t>(single.size())),
+                                duration_text(single.back())));
+  }
+  m.latency = distribution(std::move(single));
+  m.batches = distribution(std::move(batches));
+}
+
+double throughput(const Measured& m) { return m.batches.median > 0 ? 1e9 / m.batches.median : 0; }
+
+Report bench_report(const LoadedModel& loaded, const Plan& plan, const Measured& m) {
+  Report report;
+  report.title = loaded.name + ": latency and throughput";
+  report.facts = {fmt::format("{} · {} · {} · {} thread{}", loaded.file.string(), cpu_name(), name_of(plan.isa),
+                              plan.threads, plan.threads == 1 ? "" : "s")};
+  Table latency;
+  latency.columns = {{"figure", ""},
+                     {"min", "min", Unit::ns},
+                     {"p10", "p10", Unit::ns},
+                     {"median", "median", Unit::ns},
+                     {"p90", "p90", Unit::ns},
+                     {"p99", "p99", Unit::ns},
+                     {"mean", "mean", Unit::ns},
+                     {"stddev", "stddev", Unit::ns},
+                     {"samples", "samples", Unit::count}};
+  const auto add = [&](const char* name, const Distribution& d) {
+    latency.rows.push_back(
+        {std::string(name), d.min, d.p10, d.median, d.p90, d.p99, d.mean, d.stddev, int64_t{d.samples}});
+  };
+  add("latency", m.latency);
+  add("in batches", m.batches);
+  Table rest;
+  rest.columns = {{"quantity", "quantity"}, {"value", "value", Unit::figure}, {"meaning", "", Unit::text, "", 20}};
+  const auto bytes = [](size_t n) { return bytes_text(static_cast<double>(n)); };
+  rest.rows = {
+      {std::string("throughput"), with_thousands(throughput(m), 1) + " /s",
+       fmt::format("from the median batch of {} runs", m.batch)},
+      {std::string("load"), duration_text(static_cast<double>(m.load_ns)),
+       std::string("reading, planning, packing weights")},
+      {std::string("first run"), duration_text(static_cast<double>(m.first_run_ns)), std::string("caches cold")},
+      {std::string("weights"), bytes(plan.weights_bytes), std::string("packed")},
+      {std::string("arena"), bytes(plan.arena_bytes), std::string("activations and scratch")},
+      {std::string("peak memory"), bytes(static_cast<size_t>(peak_rss_bytes())),
+       std::string("resident, of the whole process")}};
+  report.parts = {{"", std::move(latency)}, {"", std::move(rest)}};
+  report.notes = {
+      fmt::format("Timer: {}. No counters compiled in. Single runs and batches take turns. Load average {}.",
+                  tick_source(), load_average() ? fmt::format("{:.2f}", *load_average()) : "n/a")};
+  return report;
+}
+
+nlohmann::ordered_json bench_document(const LoadedModel& loaded, const Plan& plan, const Measured& m) {
+  using nlohmann::ordered_json;
+  ordered_json document = new_document("bench", &loaded, plan.isa);
+  document["threads"] = plan.threads;
+  document["latency_ns"] = distribution_json(m.latency);
+  document["throughput_per_s"] = throughput(m);
+  document["batch_ns_per_run"] = distribution_json(m.batches);
+  document["batch"] = m.batch;
+  document["load_ns"] = m.load_ns;
+  document["first_run_ns"] = m.first_run_ns;
+  document["peak_rss_bytes"] = peak_rss_bytes();
+  document["arena_bytes"] = plan.arena_bytes;
+  document["weights_bytes"] = plan.weights_bytes;
+  document["clock_source"] = tick_source();
+  return document;
+}
+
+int bench_command(const Options& options) {
+  if (options.repeats < 0 || options.repeats > static_cast<int64_t>(kMostSamples))
+    fail("--repeats", std::to_string(options.repeats), text("must be 0 to ", kMostSamples), ErrorCode::usage);
+  if (!(options.seconds >= 0 && options.seconds <= 86400))
+    fail("--seconds", text(options.seconds), "must be 0 to 86400", ErrorCode::usage);
+  Measured m;
+  const int64_t before = now_ns();
+  const LoadedModel loaded = load_model(options.model, options.loading.parsed());
+  Context context = make_context(loaded.model, options.inputs);
+  m.load_ns = now_ns() - before;
+  measure(context, options, m);
+  write_report(
+      bench_report(loaded, context.plan(), m), [&] { return bench_document(loaded, context.plan(), m); },
+      options.output);
+  return 0;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("bench", "Latency and throughput, without counters");
+  add_model_argument(*command, options->model);
+  add_input_options(*command, options->inputs);
+  command->add_option("--seconds", options->seconds, "time to spend")->type_name("S")->capture_default_str();
+  command->add_option("--repeats", options->repeats, "single runs to time (0: as many as --seconds allow)")
+      ->type_name("N")
+      ->capture_default_str();
+  add_loading_options(*command, options->loading);
+  add_output_options(*command, options->output);
+  command->footer(
+      "Examples:\n"
+      "  tally bench lenet5.onnx --seed 1\n"
+      "  tally bench resnet18.onnx --seed 1 --threads 4 --seconds 10\n"
+      "  tally bench lenet5.onnx --seed 1 --format json --output bench.json");
+  command->callback([options, &action] { action = [options] { return bench_command(*options); }; });
+}
+
+}  // namespace tally::tools

@@ -1,0 +1,65 @@
+#include <memory>
+
+#include "tools/commands.h"
+#include "tools/inputs.h"
+#include "tools/profile_report.h"
+
+namespace tally::tools {
+
+namespace {
+
+struct Options {
+  std::string model;
+  LoadingOptions loading;
+  InputOptions inputs;
+  OutputOptions output;
+  ProfileOptions profile;
+  bool every_gap = false, no_overhead = false;
+};
+
+int profile_command(const Options& options) {
+  ProfileOptions how = options.profile;
+  if (how.repeats < 0 || how.repeats > 10'000'000)
+    fail("--repeats", std::to_string(how.repeats), "must be 0 to 10000000", ErrorCode::usage);
+  if (!(how.seconds >= 0 && how.seconds <= 86400))
+    fail("--seconds", text(how.seconds), "must be 0 to 86400", ErrorCode::usage);
+  how.measure_overhead = !options.no_overhead;
+  const LoadedModel loaded = load_model(options.model, options.loading.parsed());
+  Context context = make_context(loaded.model, options.inputs);
+  Progress progress(options.output.quiet);
+  progress.show("profiling " + loaded.name + " …");
+  const Profile result = profile(context, how);
+  progress.wipe();
+  if (result.broken_law) fail("profile", "a law of counting is broken: " + *result.broken_law, "", ErrorCode::internal);
+  write_report(
+      profile_report(loaded, result, options.every_gap), [&] { return profile_document(loaded, result); },
+      options.output);
+  return 0;
+}
+
+}  // namespace
+
+void add_profile(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("profile", "What every layer should cost, what its kernels did, what it took");
+  add_model_argument(*command, options->model);
+  add_input_options(*command, options->inputs);
+  command->add_option("--repeats", options->profile.repeats, "timed runs (0: as many as --seconds allow)")
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--seconds", options->profile.seconds, "time for the timed runs")
+      ->type_name("S")
+      ->capture_default_str();
+  command->add_flag("--gaps", options->every_gap, "the gap's terms layer by layer, however many layers there are");
+  command->add_flag("--no-overhead", options->no_overhead, "do not time what counting costs");
+  add_loading_options(*command, options->loading);
+  add_output_options(*command, options->output);
+  command->footer(
+      "Examples:\n"
+      "  tally profile lenet5.onnx --seed 1\n"
+      "  tally profile lenet5.onnx -i image.npy --isa avx2 --seconds 2\n"
+      "  tally profile mobilenet.onnx --seed 1 --threads 4 --format json --output profile.json");
+  command->callback([options, &action] { action = [options] { return profile_command(*options); }; });
+}
+
+}  // namespace tally::tools

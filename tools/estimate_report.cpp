@@ -1,0 +1,203 @@
+#include "tools/estimate_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/numbers.h"
+
+namespace tally::tools {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+/// A figure of a row: its key in JSON and CSV, its heading, and where it is.
+struct RowFigure {
+  const char* key;
+  const char* title;
+  int64_t (*value)(const NodeEstimate&);
+  Unit unit;
+  int priority;  ///< of the column; -1: only in CSV and JSON
+  bool of_cost;  ///< unknown where the node's cost is
+};
+
+constexpr RowFigure kRowFigures[] = {
+    {"params", "params", [](const NodeEstimate& r) { return r.params; }, Unit::count, 1, true},
+    {"params_shared", "shared", [](const NodeEstimate& r) { return r.params_shared; }, Unit::count, 6, true},
+    {"buffers", "buffers", [](const NodeEstimate& r) { return r.buffers; }, Unit::count, 7, true},
+    {"constants", "consts", [](const NodeEstimate& r) { return r.constants; }, Unit::count, 8, true},
+    {"macs", "MACs", [](const NodeEstimate& r) { return r.cost.macs; }, Unit::count, 1, true},
+    {"macs_nopad", "no pad", [](const NodeEstimate& r) { return r.cost.macs_nopad; }, Unit::count, -1, true},
+    {"flops", "FLOPs", [](const NodeEstimate& r) { return r.flops(); }, Unit::count, -1, true},
+    {"ops_sequential", "sequential", [](const NodeEstimate& r) { return r.ops_sequential(); }, Unit::count, -1, true},
+    {"ops_fused", "fused", [](const NodeEstimate& r) { return r.ops_fused(); }, Unit::count, -1, true},
+    {"comparisons", "compare", [](const NodeEstimate& r) { return r.cost.comparisons; }, Unit::count, 4, true},
+    {"elementwise", "elementw", [](const NodeEstimate& r) { return r.cost.elementwise; }, Unit::count, 3, true},
+    {"special", "special", [](const NodeEstimate& r) { return r.cost.special; }, Unit::count, 5, true},
+    {"operations", "operations", [](const NodeEstimate& r) { return r.operations(); }, Unit::count, -1, true},
+    {"bytes_read", "read", [](const NodeEstimate& r) { return r.bytes_read; }, Unit::bytes, 2, true},
+    {"bytes_weights", "weights", [](const NodeEstimate& r) { return r.bytes_weights; }, Unit::bytes, 2, true},
+    {"bytes_written", "written", [](const NodeEstimate& r) { return r.bytes_written; }, Unit::bytes, 2, true},
+    {"output_elements", "elements", [](const NodeEstimate& r) { return r.output_elements; }, Unit::count, -1, false},
+};
+
+struct TotalFigure {
+  const char* key;
+  int64_t EstimateTotals::*value;
+  const char* meaning;
+};
+
+constexpr TotalFigure kTotals[] = {
+    {"params", &EstimateTotals::params, "weights, biases, gamma, beta, tables; shared ones once"},
+    {"params_shared", &EstimateTotals::params_shared, "the same tensors used again"},
+    {"buffers", &EstimateTotals::buffers, "mean and variance of batch normalization"},
+    {"constants", &EstimateTotals::constants, "other constant operands: masks, position tables"},
+    {"macs", &EstimateTotals::macs, "multiply-accumulates, products with padding included"},
+    {"macs_nopad", &EstimateTotals::macs_nopad, "without products that fall on padding"},
+    {"flops", &EstimateTotals::flops, "2 × macs"},
+    {"ops_sequential", &EstimateTotals::ops_sequential, "a multiply and an add a MAC; the bias is the last add"},
+    {"ops_fused", &EstimateTotals::ops_fused, "a fused multiply-add a MAC, and the bias additions"},
+    {"comparisons", &EstimateTotals::comparisons, "of max pooling, Relu, Clip, maxima"},
+    {"elementwise", &EstimateTotals::elementwise, "additions, products … of single elements"},
+    {"special", &EstimateTotals::special, "exp, tanh, sqrt …"},
+    {"operations", &EstimateTotals::operations, "flops + elementwise + special + max-pool taps"},
+    {"bytes_read", &EstimateTotals::bytes_read, "activations read, once a layer"},
+    {"bytes_weights", &EstimateTotals::bytes_weights, "weights read, once a layer"},
+    {"bytes_written", &EstimateTotals::bytes_written, "activations written"},
+    {"bytes_compulsory", &EstimateTotals::bytes_compulsory, "their sum, layer by layer"},
+    {"bytes_io", &EstimateTotals::bytes_io, "graph inputs, outputs, params, buffers, once each"},
+    {"output_elements", &EstimateTotals::output_elements, "elements of all outputs, views included"},
+    {"activation_elements", &EstimateTotals::activation_elements, "outputs of all layers but views"},
+    {"activation_elements_textbook", &EstimateTotals::activation_elements_textbook,
+     "outputs of Conv, Gemm, MatMul, pooling, recurrent layers"},
+    {"peak_activation_bytes", &EstimateTotals::peak_activation_bytes,
+     "activations alive at once, at most, in file order"},
+    {"training_elements", &EstimateTotals::training_elements, "values and gradients: 2 × (params, textbook, inputs)"},
+};
+
+bool is_unknown(const NodeEstimate& row) { return row.cost.coverage == Coverage::unknown; }
+
+std::string shapes_text(const std::vector<Shape>& shapes) {
+  std::string text;
+  for (const Shape& shape : shapes) text += (text.empty() ? "" : ", ") + to_string(shape);
+  return text;
+}
+
+Table layer_table(const Estimate& estimate) {
+  Table table;
+  table.columns = {{"name", "layer", Unit::text, "", 12}, {"op", "operator", Unit::text, "", 8}};
+  table.columns.push_back({.key = "scope", .title = "scope", .unit = Unit::text, .only_csv = true});
+  table.columns.push_back({"output_shapes", "output", Unit::text, "", 10});
+  for (const RowFigure& figure : kRowFigures)
+    table.columns.push_back({.key = figure.key,
+                             .title = figure.title,
+                             .unit = figure.unit,
+                             .group = figure.unit == Unit::bytes ? "bytes" : "",
+                             .priority = std::max(0, figure.priority),
+                             .hide_zeros = true,
+                             .only_csv = figure.priority < 0});
+  table.columns.push_back({.key = "coverage", .title = "coverage", .unit = Unit::text, .only_csv = true});
+  const bool any_unknown = std::any_of(estimate.layers.begin(), estimate.layers.end(), is_unknown);
+  for (const NodeEstimate& row : estimate.layers) {
+    std::vector<Cell> cells{row.name, row.op, row.scope, shapes_text(row.output_shapes)};
+    for (const RowFigure& figure : kRowFigures)
+      cells.push_back(figure.of_cost && is_unknown(row) ? Cell() : Cell(figure.value(row)));
+    cells.emplace_back(std::string(name_of(row.cost.coverage)));
+    table.rows.push_back(std::move(cells));
+  }
+  table.totals = {std::string("total"), std::string(), std::string(), std::string()};
+  for (const RowFigure& figure : kRowFigures) {
+    int64_t sum = 0;
+    for (const NodeEstimate& row : estimate.layers) sum += figure.value(row);
+    table.totals.push_back(figure.of_cost && any_unknown ? Cell() : Cell(sum));
+  }
+  table.totals.emplace_back(std::string());
+  return table;
+}
+
+Table totals_table(const Estimate& estimate) {
+  Table table;
+  table.columns = {
+      {"quantity", "quantity"}, {"value", "value", Unit::figure}, {"meaning", "what it counts", Unit::text, "", 20}};
+  const bool any_unknown = std::any_of(estimate.layers.begin(), estimate.layers.end(), is_unknown);
+  for (const TotalFigure& total : kTotals)
+    table.rows.push_back({std::string(total.key), any_unknown ? Cell() : Cell(estimate.totals.*total.value),
+                          std::string(total.meaning)});
+  table.rows.push_back({std::string("intensity"), any_unknown ? Cell() : Cell(estimate.totals.intensity),
+                        std::string("operations ÷ bytes_compulsory")});
+  return table;
+}
+
+/// Sentences on layers that are not exact.
+std::vector<std::string> coverage_notes(const Estimate& estimate) {
+  std::vector<std::string> notes;
+  for (const NodeEstimate& row : estimate.layers)
+    if (row.cost.coverage == Coverage::approximate || is_unknown(row))
+      notes.push_back(
+          fmt::format("- {} '{}' is {}: {}", row.op, row.name, name_of(row.cost.coverage), row.cost.reason));
+  return notes;
+}
+
+}  // namespace
+
+std::string_view name_of(Coverage coverage) {
+  switch (coverage) {
+    case Coverage::exact:
+      return "exact";
+    case Coverage::approximate:
+      return "approximate";
+    case Coverage::free:
+      return "free";
+    case Coverage::unknown:
+      break;
+  }
+  return "unknown";
+}
+
+Report estimate_report(const LoadedModel& loaded, const Estimate& estimate) {
+  Report report;
+  report.title = loaded.name + ": what it should cost";
+  std::string io;
+  for (const ValueInfo& input : loaded.model.graph().inputs)
+    io += fmt::format("{}{} {}", io.empty() ? "" : ", ", input.name, declared_shape(input));
+  io += " → ";
+  const size_t before = io.size();
+  for (const ValueInfo& output : loaded.model.graph().outputs)
+    io += fmt::format("{}{} {}", io.size() == before ? "" : ", ", output.name, declared_shape(output));
+  report.facts = {fmt::format("{} · {}", loaded.file.string(), io)};
+  report.parts = {{"", layer_table(estimate)}, {"Totals", totals_table(estimate)}};
+  report.notes = coverage_notes(estimate);
+  report.notes.push_back("Analytic: nothing was executed. A row a node that runs; folded and dead nodes have none.");
+  return report;
+}
+
+ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estimate) {
+  ordered_json document = new_document("estimate", &loaded, std::nullopt);
+  ordered_json layers = ordered_json::array();
+  std::string unknown;
+  for (const NodeEstimate& row : estimate.layers) {
+    ordered_json layer{{"name", row.name}, {"op", row.op}, {"scope", row.scope}};
+    layer["input_shapes"] = to_json(row.input_shapes);
+    layer["output_shapes"] = to_json(row.output_shapes);
+    for (const RowFigure& figure : kRowFigures)
+      layer[figure.key] = figure.of_cost && is_unknown(row) ? ordered_json() : ordered_json(figure.value(row));
+    layer["coverage"] = name_of(row.cost.coverage);
+    if (!row.cost.source.empty()) layer["source"] = row.cost.source;
+    if (row.cost.coverage == Coverage::approximate) layer["reason"] = row.cost.reason;
+    if (is_unknown(row)) {
+      layer["missing"] = {{"cost", row.cost.reason}};
+      if (unknown.empty()) unknown = fmt::format("{} '{}' is of unknown cost", row.op, row.name);
+    }
+    layers.push_back(std::move(layer));
+  }
+  document["layers"] = std::move(layers);
+  ordered_json& totals = document["totals"];
+  for (const TotalFigure& total : kTotals)
+    totals[total.key] = unknown.empty() ? ordered_json(estimate.totals.*total.value) : ordered_json();
+  totals["intensity"] = unknown.empty() ? ordered_json(estimate.totals.intensity) : ordered_json();
+  if (!unknown.empty()) totals["missing"] = {{"*", unknown}};
+  return document;
+}
+
+}  // namespace tally::tools

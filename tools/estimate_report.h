@@ -1,0 +1,15 @@
+#pragma once
+#include "tools/document.h"
+#include "tools/report.h"
+
+namespace tally::tools {
+
+/// A row a node, and the totals with what each counts.
+Report estimate_report(const LoadedModel& loaded, const Estimate& estimate);
+/// The document "tally.estimate/1".
+nlohmann::ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estimate);
+
+/// "exact", "approximate", "free" or "unknown".
+std::string_view name_of(Coverage coverage);
+
+}  // namespace tally::tools

@@ -1,0 +1,22 @@
+#pragma once
+#include <map>
+#include <string>
+
+#include "tally/engine/context.h"
+#include "tools/options.h"
+
+namespace tally::tools {
+
+/// The element type and values of a file in .npy or ONNX TensorProto form, told apart by their first bytes. Throws
+/// Error(model) or Error(limit) naming the file.
+Tensor read_tensor(const std::filesystem::path& file, size_t max_bytes);
+
+/// The graph's inputs by name, from files and, where a seed is given, made up: floats uniform in [0,1) in row-major order
+/// from one generator over the inputs in the graph's order, everything else 0. Throws Error(model) where an input is
+/// missing, Error(usage) where a file fits no input or an extent is open.
+std::map<std::string, Tensor> read_inputs(const CompiledModel& model, const InputOptions& options);
+
+/// A context whose inputs are set. Throws Error(machine) where an instruction set was forced and another would run.
+Context make_context(const CompiledModel& model, const InputOptions& options);
+
+}  // namespace tally::tools

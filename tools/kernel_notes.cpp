@@ -1,0 +1,70 @@
+#include "tools/kernel_notes.h"
+
+#include <fmt/format.h>
+
+namespace tally::tools {
+
+namespace {
+
+std::string lanes_text(const Geometry& g) {
+  return fmt::format("{} fp32 lane{}{}", g.lanes, g.lanes == 1 ? "" : "s",
+                     g.has_fma ? "" : ", a multiply and an add for want of FMA");
+}
+
+/// Register tiles of the matrix kernel: "12 rows × 2 vectors, 24 × 1".
+std::string gemm_tiles(const Geometry& g) {
+  std::string text;
+  for (int v = g.gemm_vectors; v >= 1; --v)
+    if (g.gemm_rows[static_cast<size_t>(v)] > 0)
+      text += fmt::format("{}{} × {}", text.empty() ? "" : ", ", g.gemm_rows[static_cast<size_t>(v)], v);
+  return text;
+}
+
+std::string pixel_tiles(const Geometry& g) {
+  std::string text;
+  for (int c = g.pixel_channels; c >= 1; --c)
+    if (g.pixel_registers[c] > 0) text += fmt::format("{}{} × {}", text.empty() ? "" : ", ", c, g.pixel_registers[c]);
+  return text;
+}
+
+}  // namespace
+
+std::string kernel_note(const std::string& kernel, const Geometry& g) {
+  const std::string lanes = lanes_text(g);
+  if (kernel == "gemm")
+    return fmt::format(
+        "gemm: output channels (columns) across {}; register tiles of pixels (rows) × vectors, at most {}; loops: "
+        "image, block of "
+        "rows, panel of columns, then depth innermost.",
+        lanes, gemm_tiles(g));
+  if (kernel == "gemv")
+    return fmt::format(
+        "gemv: output columns across {}; panels of up to {} vectors stay in registers while the depth streams through "
+        "once, "
+        "weights read in packing order.",
+        lanes, g.gemv_vectors);
+  if (kernel == "pixel_conv")
+    return fmt::format(
+        "pixel_conv: consecutive pixels of a row across {}; register tiles of output channels × vectors of pixels, at "
+        "most {}; "
+        "loops: image, group, tile of channels, pair of rows, then taps innermost.",
+        lanes, pixel_tiles(g));
+  if (kernel == "depthwise")
+    return fmt::format(
+        "depthwise: channels across {}, up to {} output pixels of a row at a time{}; loops: image, pair of rows, block "
+        "of channels, "
+        "pixels, then taps.",
+        lanes, g.depthwise_columns, g.depthwise_resident ? ", the weights of 3 × 3 resident in registers" : "");
+  if (kernel == "pool")
+    return fmt::format("pool: pixels or channels across {}, taps outside the image left out.", lanes);
+  if (kernel == "map")
+    return fmt::format("map: elements in order across {}, blocks of {} elements an item.", lanes, kMapBlock);
+  if (kernel == "softmax")
+    return fmt::format("softmax: rows one by one, {}; maximum, exponentials and their sum, division.", lanes);
+  if (kernel == "copy") return "copy: elements moved as they are, dimensions merged where the strides allow.";
+  if (kernel == "host")
+    return "host: a plain loop, for types and attributes that no kernel serves; slow, and exact in its counts.";
+  return "";
+}
+
+}  // namespace tally::tools

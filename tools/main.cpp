@@ -1,0 +1,93 @@
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "tally/engine/error.h"
+#include "tools/commands.h"
+#include "tools/machine.h"
+#include "tools/screen.h"
+
+namespace {
+
+using tally::ErrorCode;
+
+enum ExitCode { kDone = 0, kUsage = 2, kBadInput = 3, kMachine = 4, kInternal = 5 };
+
+int exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::usage:
+      return kUsage;
+    case ErrorCode::model:
+    case ErrorCode::limit:
+      return kBadInput;
+    case ErrorCode::machine:
+      return kMachine;
+    case ErrorCode::internal:
+      break;
+  }
+  return kInternal;
+}
+
+void describe(CLI::App& app) {
+  app.set_version_flag("--version", tally::tools::version_text, "version, compiler, flags and instruction sets");
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "help for all commands");
+  app.footer(
+      "Exit codes: 0 done; 1 a check failed; 2 usage; 3 the model or an input is bad, unsupported or over a limit;\n"
+      "4 this machine cannot do it; 5 internal error.\n\n"
+      "Examples:\n"
+      "  tally estimate model.onnx                       what it should cost\n"
+      "  tally profile model.onnx --seed 1               ... what its kernels did, and what it took\n"
+      "  tally run model.onnx -i x.npy -o results        one inference\n"
+      "  tally verify model.onnx                         against the answers stored next to it");
+}
+
+/// Runs `command`; whatever goes wrong becomes one line on stderr and an exit code.
+template <class F>
+int guarded(F command, bool quiet) {
+  const auto report = [&](const std::string& what, int code) {
+    tally::tools::message("error: " + what, quiet);
+    return code;
+  };
+  try {
+    return command();
+  } catch (const tally::Error& e) {
+    return report((e.code == ErrorCode::internal ? "internal: " : "") + std::string(e.what()), exit_code(e.code));
+  } catch (const std::bad_alloc&) {
+    return report("out of memory: must fit this machine's memory (--max-memory bounds what is tried)", kBadInput);
+  } catch (const std::exception& e) {
+    return report(std::string("internal: ") + e.what(), kInternal);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Tally: runs ONNX models on the CPU and counts what every layer should cost, did and took.", "tally");
+  tally::tools::Action action;
+  const bool quiet = std::any_of(argv + 1, argv + argc, [](const char* argument) {
+    return std::strcmp(argument, "--quiet") == 0 || std::strcmp(argument, "-q") == 0;
+  });
+  return guarded(
+      [&]() -> int {
+        describe(app);
+        for (const auto add :
+             {tally::tools::add_run, tally::tools::add_verify, tally::tools::add_eval, tally::tools::add_estimate,
+              tally::tools::add_profile, tally::tools::add_bench, tally::tools::add_explain, tally::tools::add_info})
+          add(app, action);
+        try {
+          app.parse(argc, argv);
+        } catch (const CLI::ParseError& e) {
+          if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+          const auto chosen = app.get_subcommands();
+          const std::string name = chosen.empty() ? "tally" : "tally " + chosen.front()->get_name();
+          tally::tools::message(std::string("error: ") + e.what() + " (see " + name + " --help)", quiet);
+          return kUsage;
+        }
+        return action();
+      },
+      quiet);
+}

@@ -1,0 +1,158 @@
+#include <map>
+
+#include "tally/platforms/clock.h"
+#include "tools/machine.h"
+#include "tools/profile_report.h"
+
+namespace tally::tools {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json gap_json(const GapTerms& terms) {
+  ordered_json object = ordered_json::object();
+  for (const auto& [term, value] : terms) object[term] = value;
+  return object;
+}
+
+ordered_json ideal_json(const Ideal& ideal) {
+  return {{"macs", ideal.macs},
+          {"bytes_read", ideal.bytes_read},
+          {"bytes_weights", ideal.bytes_weights},
+          {"bytes_written", ideal.bytes_written}};
+}
+
+ordered_json executed_json(const Tally& tally) {
+  return {{"macs", tally.macs},
+          {"lane_macs", tally.lane_macs},
+          {"lane_fma_other", tally.lane_fma_other},
+          {"bytes_loaded", tally.bytes_loaded},
+          {"bytes_stored", tally.bytes_stored}};
+}
+
+/// Times by the timer; what only hardware counters could tell is null.
+ordered_json measured_json(const Distribution& ns) {
+  ordered_json measured;
+  measured["ns"] = {{"median", ns.median}, {"p10", ns.p10}, {"p90", ns.p90}, {"min", ns.min}};
+  measured["source"] = "timer";
+  for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses", "energy_nj"})
+    measured[key] = nullptr;
+  return measured;
+}
+
+ordered_json layer_json(const ProfileRow& row, const Plan& plan) {
+  const PlanRow& p = *row.plan;
+  ordered_json layer{
+      {"name", p.name}, {"nodes", p.nodes}, {"op", p.op}, {"dtype", name_of(p.dtype)}, {"isa", name_of(plan.isa)}};
+  layer["kernel"] = p.kernel;
+  layer["threads"] = p.threads;
+  layer["layouts"] = p.layouts;
+  layer["input_shapes"] = to_json(p.input_shapes);
+  layer["output_shapes"] = to_json(p.output_shapes);
+  layer["ideal"] = ideal_json(p.ideal);
+  layer["executed"] = executed_json(row.executed);
+  layer["gap"] = {{"macs", gap_json(p.gap.macs)},
+                  {"bytes_loaded", gap_json(p.gap.bytes_loaded)},
+                  {"bytes_stored", gap_json(p.gap.bytes_stored)}};
+  layer["measured"] = measured_json(row.ns);
+  layer["intensity"] = row.intensity;
+  layer["roof"] = nullptr;
+  return layer;
+}
+
+/// All rows' gaps summed by term.
+ordered_json total_gap(const Plan& plan) {
+  Gap sum;
+  for (const PlanRow& row : plan.rows) {
+    for (const auto& [term, value] : row.gap.macs) sum.macs[term] += value;
+    for (const auto& [term, value] : row.gap.bytes_loaded) sum.bytes_loaded[term] += value;
+    for (const auto& [term, value] : row.gap.bytes_stored) sum.bytes_stored[term] += value;
+  }
+  return {{"macs", gap_json(sum.macs)},
+          {"bytes_loaded", gap_json(sum.bytes_loaded)},
+          {"bytes_stored", gap_json(sum.bytes_stored)}};
+}
+
+/// MACs by number format; null where there is one only.
+ordered_json macs_by_dtype(const Profile& profile) {
+  std::map<std::string, ordered_json> by_dtype;
+  for (const ProfileRow& row : profile.rows) {
+    if (row.plan->ideal.macs == 0 && row.executed.lane_macs == 0) continue;
+    ordered_json& sum = by_dtype[std::string(name_of(row.plan->dtype))];
+    if (sum.is_null()) sum = {{"ideal_macs", int64_t{0}}, {"macs", int64_t{0}}, {"lane_macs", int64_t{0}}};
+    sum["ideal_macs"] = sum["ideal_macs"].get<int64_t>() + row.plan->ideal.macs;
+    sum["macs"] = sum["macs"].get<int64_t>() + row.executed.macs;
+    sum["lane_macs"] = sum["lane_macs"].get<int64_t>() + row.executed.lane_macs;
+  }
+  return by_dtype.size() > 1 ? ordered_json(by_dtype) : ordered_json();
+}
+
+ordered_json totals_json(const Profile& profile) {
+  Ideal ideal;
+  for (const PlanRow& row : profile.plan->rows) {
+    ideal.macs += row.ideal.macs;
+    ideal.bytes_read += row.ideal.bytes_read;
+    ideal.bytes_weights += row.ideal.bytes_weights;
+    ideal.bytes_written += row.ideal.bytes_written;
+  }
+  const Tally& t = profile.executed;
+  const auto bytes = static_cast<double>(t.bytes_loaded + t.bytes_stored);
+  ordered_json totals{{"ideal", ideal_json(ideal)}, {"executed", executed_json(t)}, {"gap", total_gap(*profile.plan)}};
+  if (ordered_json by_dtype = macs_by_dtype(profile); !by_dtype.is_null())
+    totals["macs_by_dtype"] = std::move(by_dtype);
+  totals["measured"] = measured_json(profile.plain_ns);
+  totals["measured_with_clock_reads"] = measured_json(profile.ns)["ns"];
+  totals["intensity"] = bytes > 0 ? 2.0 * static_cast<double>(t.macs) / bytes : 0.0;
+  totals["roof"] = nullptr;
+  totals["weights_bytes"] = profile.plan->weights_bytes;
+  totals["arena_bytes"] = profile.plan->arena_bytes;
+  return totals;
+}
+
+ordered_json repeatability_json(const Profile& profile) {
+  const Distribution& d = profile.plain_ns;
+  ordered_json block{{"repeats", d.samples}, {"ns", distribution_json(d)}};
+  block["spread"] = d.median > 0 ? ordered_json((d.p90 - d.p10) / d.median) : ordered_json();
+  block["clock_overhead"] = profile.clock_overhead;
+  block["clock_source"] = tick_source();
+  block["load_average"] = load_average() ? ordered_json(*load_average()) : ordered_json();
+  block["governor"] = governor().empty() ? ordered_json() : ordered_json(governor());
+  return block;
+}
+
+ordered_json missing_json() {
+  const std::string why = counters_missing();
+  const std::string counters = why.empty() ? "hardware counters are not read by this version" : why;
+  ordered_json missing;
+  for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses"}) missing[key] = counters;
+  missing["energy_nj"] =
+      energy_sources().empty() ? "no energy source on this machine" : "energy is not read by this version";
+  missing["roof"] = "this machine's peaks are not calibrated";
+  if (governor().empty()) missing["governor"] = "no cpufreq in /sys";
+  if (!load_average()) missing["load_average"] = "the system does not tell";
+  return missing;
+}
+
+}  // namespace
+
+ordered_json distribution_json(const Distribution& d) {
+  return {{"min", d.min}, {"p10", d.p10},   {"median", d.median}, {"p90", d.p90},
+          {"p99", d.p99}, {"mean", d.mean}, {"stddev", d.stddev}, {"samples", d.samples}};
+}
+
+ordered_json profile_document(const LoadedModel& loaded, const Profile& profile) {
+  ordered_json document = new_document("profile", &loaded, profile.plan->isa);
+  document["threads"] = profile.plan->threads;
+  ordered_json layers = ordered_json::array();
+  for (const ProfileRow& row : profile.rows) layers.push_back(layer_json(row, *profile.plan));
+  document["layers"] = std::move(layers);
+  document["totals"] = totals_json(profile);
+  document["tally_overhead"] = profile.counting_ns.samples > 0 ? ordered_json(profile.tally_overhead) : ordered_json();
+  document["repeatability"] = repeatability_json(profile);
+  document["missing"] = missing_json();
+  if (profile.counting_ns.samples == 0) document["missing"]["tally_overhead"] = "not measured (--no-overhead)";
+  return document;
+}
+
+}  // namespace tally::tools
