@@ -76,6 +76,17 @@ struct Context::Impl {
     std::memcpy(table.address[static_cast<size_t>(input.buffer)], tensor.data(), tensor.bytes());
   }
 
+  void clear_tallies() noexcept {
+    for (std::vector<Tally>& tallies : thread_tallies) std::fill(tallies.begin(), tallies.end(), Tally{});
+  }
+
+  void run(const KernelTable& kernels) noexcept {
+    if (team->size() == 1)
+      run_thread(0, kernels, nullptr);
+    else
+      team->run([&](int thread) noexcept { run_thread(thread, kernels, nullptr); });
+  }
+
   void run_thread(int thread, const KernelTable& kernels, RunRecord* record) noexcept {
     const int threads = team->size();
     const bool clock = record != nullptr && record->clock && thread == 0;
@@ -183,12 +194,7 @@ Tensor Context::output_tensor(size_t index) const {
 
 void Context::run() noexcept {
   Impl& impl = *impl_;
-  if (impl.plan == nullptr) return;
-  const KernelTable& kernels = kernel_table(impl.plan->isa, false);
-  if (impl.team->size() == 1)
-    impl.run_thread(0, kernels, nullptr);
-  else
-    impl.team->run([&](int thread) noexcept { impl.run_thread(thread, kernels, nullptr); });
+  if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, false));
 }
 
 RunRecord Context::make_record(bool count, bool clock) const {
@@ -205,17 +211,25 @@ void Context::run_recorded(RunRecord& record) noexcept {
   if (impl.plan == nullptr) return;
   const KernelTable& kernels = kernel_table(impl.plan->isa, record.count);
   std::fill(record.ticks.begin(), record.ticks.end(), 0);
-  if (record.count)
-    for (std::vector<Tally>& tallies : impl.thread_tallies) std::fill(tallies.begin(), tallies.end(), Tally{});
+  if (record.count) impl.clear_tallies();
   if (impl.team->size() == 1)
     impl.run_thread(0, kernels, &record);
   else
     impl.team->run([&](int thread) noexcept { impl.run_thread(thread, kernels, &record); });
-  if (!record.count) return;
+  if (record.count) read_tallies(record);
+}
+
+void Context::run_counting() noexcept {
+  Impl& impl = *impl_;
+  if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, true));
+}
+
+void Context::read_tallies(RunRecord& record) noexcept {
   for (size_t row = 0; row < record.tallies.size(); ++row) {
     record.tallies[row] = {};
-    for (const std::vector<Tally>& tallies : impl.thread_tallies) record.tallies[row] += tallies[row];
+    for (const std::vector<Tally>& tallies : impl_->thread_tallies) record.tallies[row] += tallies[row];
   }
+  impl_->clear_tallies();
 }
 
 std::vector<Context::Region> Context::regions() const {

@@ -58,6 +58,10 @@ class Context {
 
   /// As run(), with counting kernels and clock readings as asked. `record`'s vectors are sized by the plan's rows.
   void run_recorded(RunRecord& record) noexcept;
+  /// As run(), with counting kernels whose counts add up over runs until read_tallies takes them: counting at its cheapest.
+  void run_counting() noexcept;
+  /// The counts since the last call, by plan row, into record.tallies.
+  void read_tallies(RunRecord& record) noexcept;
   /// Sizes a record for this plan.
   RunRecord make_record(bool count, bool clock) const;
 

@@ -93,6 +93,22 @@ bool absorb_padding(Rewriter& rewriter, int index) {
   return true;
 }
 
+/// Transpose (N H W C → N C H W) → Conv: pixels are read as they lie.
+bool absorb_transposition(Rewriter& rewriter, int index) {
+  const TypedNode& node = rewriter.node(index);
+  const auto* taker = as<TakesTransposition>(node);
+  const int source = taker ? only_source(rewriter, index) : -1;
+  const auto* offer = source < 0 ? nullptr : as<OffersTransposition>(rewriter.node(source));
+  if (!offer) return false;
+  const std::vector<size_t> permutation = offer->permutation(rewriter.value(node.inputs[0]).shape.size());
+  auto layer = taker->with_transposition(rewriter.graph().operands(node), permutation);
+  if (!layer) return false;
+  std::vector<ValueId> inputs = node.inputs;
+  inputs[0] = rewriter.node(source).inputs[0];
+  rewriter.absorb(index, source, std::move(layer), std::move(inputs), false);
+  return true;
+}
+
 /// Flatten, Reshape → Gemm, MatMul: the matrix is read as it lay before.
 bool absorb_view(Rewriter& rewriter, int index) {
   const TypedNode& node = rewriter.node(index);
@@ -116,7 +132,9 @@ bool fold_channel_map(Rewriter& rewriter, int index) {
   const auto* offer = reader.index < 0 ? nullptr : as<OffersChannelMap>(rewriter.node(reader.index));
   if (!offer || !keeps_type(rewriter, index, reader.index)) return false;
   const std::vector<Operand> operands = rewriter.graph().operands(node);
-  const auto map = offer->channel_map(rewriter.graph().operands(rewriter.node(reader.index)), reader.input, taker->map_axis(operands));
+  const int64_t axis = taker->map_axis(operands);
+  if (axis < 0) return false;  // a scalar
+  const auto map = offer->channel_map(rewriter.graph().operands(rewriter.node(reader.index)), reader.input, axis);
   if (!map) return false;
   auto folded = taker->fold(operands, *map);
   if (!folded) return false;

@@ -42,6 +42,14 @@ class OffersAddition {
   virtual bool adds(Operands in) const = 0;
 };
 
+/// A layer that permutes the axes of its input 0: Transpose.
+class OffersTransposition {
+ public:
+  virtual ~OffersTransposition() = default;
+  /// Axis i of the output is axis permutation[i] of the input.
+  virtual std::vector<size_t> permutation(size_t rank) const = 0;
+};
+
 /// A layer that pads its input 0 with zeros: Pad in constant mode.
 class OffersZeroPadding {
  public:
@@ -91,6 +99,14 @@ class TakesZeroPadding {
   /// The layer that reads the unpadded input (`unpadded`: its type in place of in[0]'s); null where it cannot.
   virtual std::shared_ptr<const Layer> with_zero_padding(Operands in, const Shape& unpadded,
                                                          const std::vector<int64_t>& pads) const = 0;
+};
+
+/// A layer that can read its input 0 with axes in another order.
+class TakesTransposition {
+ public:
+  virtual ~TakesTransposition() = default;
+  /// The layer that reads what the transposition reads; null where it cannot, or would lose by it.
+  virtual std::shared_ptr<const Layer> with_transposition(Operands in, const std::vector<size_t>& permutation) const = 0;
 };
 
 /// A layer that reads its input 0 as a matrix and can read it straight from the tensor that a view flattened.

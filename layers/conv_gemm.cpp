@@ -9,6 +9,7 @@ namespace tally {
 namespace {
 
 constexpr int64_t kMaxOffset = std::numeric_limits<int32_t>::max();
+constexpr int64_t kMaxDepth = int64_t{1} << 25;
 
 /// Depth rows in the order in which A is read, and runs of it as segments.
 struct DepthWalk {
@@ -53,11 +54,17 @@ std::vector<Segment> segments_of(const DepthWalk& d, const TapBand& y, const Tap
   return list;
 }
 
-/// Number of segments of all regions, an upper bound.
-double segment_count(const ConvShape& s, Layout layout, size_t bands_y, size_t bands_x) {
-  const double runs = layout == Layout::plain ? static_cast<double>(s.group_inputs()) : 1;
-  return static_cast<double>(bands_y) * static_cast<double>(bands_x) * runs * static_cast<double>(s.y.kernel) *
-         static_cast<double>(s.x.kernel);
+/// True where offsets fit 32 bits and the tables some megabytes.
+bool fits(const DepthWalk& d, size_t bands_y, size_t bands_x) {
+  const ConvShape& s = d.s;
+  const auto reach = [](const WindowAxis& a, int64_t stride) {
+    return static_cast<double>(a.extent() + a.pad_begin) * static_cast<double>(stride);
+  };
+  const double offsets = reach(s.y, d.x.y) + reach(s.x, d.x.x) + static_cast<double>(s.group_inputs()) * static_cast<double>(d.x.c);
+  const double runs = d.layout == Layout::plain ? static_cast<double>(s.group_inputs()) : 1;
+  const double segments = static_cast<double>(bands_y) * static_cast<double>(bands_x) * runs *
+                          static_cast<double>(s.y.kernel) * static_cast<double>(s.x.kernel);
+  return offsets < kMaxOffset && segments < 4e6 && s.depth() < kMaxDepth && s.y.out < kMaxOffset && s.x.out < kMaxOffset;
 }
 
 /// Tables for a convolution that reads `x` and writes `y`; null where they would be too large.
@@ -67,9 +74,7 @@ std::shared_ptr<GemmTables> conv_tables(const ConvTask& task, Layout in, Layout 
   const DepthWalk depth{in, s, image_strides(in, s.C, s.y.in, s.x.in, x_channels)};
   const ImageStrides y = image_strides(out, s.M, s.y.out, s.x.out, y_channels);
   const std::vector<TapBand> bands_y = s.y.bands(), bands_x = s.x.bands();
-  if (segment_count(s, in, bands_y.size(), bands_x.size()) > 1e7) return nullptr;
-  if (s.y.out > kMaxOffset || s.x.out > kMaxOffset || s.depth() > kMaxOffset) return nullptr;
-  if (depth.offset(s.group_inputs(), s.y.kernel, s.x.kernel) > kMaxOffset || depth.offset(0, 0, 0) < -kMaxOffset) return nullptr;
+  if (!fits(depth, bands_y.size(), bands_x.size())) return nullptr;
 
   GemmProblem problem;
   problem.groups = s.G;

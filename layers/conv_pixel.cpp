@@ -14,6 +14,9 @@ namespace {
 constexpr int64_t kMaxExtent = std::numeric_limits<int32_t>::max();
 /// What an item (a pair of output rows) costs beside its multiply-accumulates: order of magnitude.
 constexpr double kItemCycles = 20;
+/// What a tap costs beside them where a tile has hardly more than one 512-bit register, put together from pieces of rows:
+/// 11 cycles for 8 products on Zen 4, which wider tiles hide.
+constexpr double kPiecedTapCycles = 3;
 
 /// Extents of X with its padding.
 struct PaddedImage {
@@ -108,7 +111,9 @@ void list_conv_pixel(const ConvTask& task, const PlanContext& context, std::vect
   if (s.x.stride != 1 || task.tail.residual || !task.constant_weights() || !fits(s) || s.outputs() == 0) return;
   const Geometry& g = context.kernels->geometry;
   const PixelConvArgs args = pixel_args(task, g);
-  double cycles = planned_cycles(g, planned_of(args, task.has_bias(), g), kItemCycles * static_cast<double>(args.items()));
+  const bool pieced = g.lanes > 8 && s.x.out < g.lanes;
+  const double item_cycles = kItemCycles + (pieced ? kPiecedTapCycles * static_cast<double>(s.depth()) : 0);
+  double cycles = planned_cycles(g, planned_of(args, task.has_bias(), g), item_cycles * static_cast<double>(args.items()));
   if (s.padded()) cycles += static_cast<double>(s.N * s.C * PaddedImage(s).pixels()) / 4 + 60;
   list.push_back(task.candidate("pixel_conv", Layout::plain, Layout::plain, cycles));
 }

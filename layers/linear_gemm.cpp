@@ -9,6 +9,7 @@ namespace tally {
 namespace {
 
 constexpr int64_t kMaxExtent = std::numeric_limits<int32_t>::max();
+constexpr int64_t kMaxDepth = int64_t{1} << 25;
 
 /// Depth rows in the order in which A lies, and their segments. `pixel_stride`: channels a pixel of A holds in channels_last.
 void set_depth(const LinearShape& s, Layout layout, int64_t pixel_stride, GemmProblem& problem, std::vector<Segment>& segments) {
@@ -35,8 +36,7 @@ void set_depth(const LinearShape& s, Layout layout, int64_t pixel_stride, GemmPr
 /// Tables of one matrix of the batch; null where they would be too large.
 std::shared_ptr<GemmTables> linear_tables(const LinearTask& task, Layout layout, int64_t pixel_stride, const Geometry& geometry) {
   const LinearShape& s = task.shape;
-  if (s.M > kMaxExtent || s.N > kMaxExtent || s.K > kMaxExtent || s.K * s.a_k > kMaxExtent) return nullptr;
-  if (s.a_k != 1 && s.K > (1 << 22)) return nullptr;
+  if (s.M > kMaxExtent || s.N > kMaxExtent || s.K > kMaxDepth || s.K * s.a_k > kMaxExtent) return nullptr;
   GemmProblem problem;
   GemmProblem::Part part;
   part.region = {0, 0, 1, static_cast<int32_t>(s.M)};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "tally/layers/absorb.h"
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/placement.h"
 
@@ -10,7 +11,7 @@ namespace tally {
 
 namespace {
 
-class Transpose final : public Layer {
+class Transpose final : public Layer, public OffersTransposition {
  public:
   explicit Transpose(const Node& node) : Layer(node), perm_(node.get_ints("perm")), given_(node.has("perm")) {}
 
@@ -52,8 +53,7 @@ class Transpose final : public Layer {
     add_copy_step(p, make_args(x, y), {x.buffer, 0, p.inputs()[0].constant != nullptr}, {y.buffer});
   }
 
- private:
-  std::vector<size_t> permutation(size_t rank) const {
+  std::vector<size_t> permutation(size_t rank) const override {
     std::vector<size_t> perm(rank);
     if (!given_) {
       std::iota(perm.rbegin(), perm.rend(), size_t{0});

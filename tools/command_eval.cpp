@@ -107,8 +107,8 @@ Report eval_report(const LoadedModel& loaded, const Plan& plan, const Score& sco
   report.title = fmt::format("{}: {} of {} correct, {:.2f} %", loaded.name, with_thousands(score.correct),
                              with_thousands(samples), 100 * score.accuracy());
   report.facts = {
-      fmt::format("{} · {} ({} split) · pixels ÷ {:g}", loaded.file.string(), score.files.images.string(),
-                  options.split, options.scale),
+      loaded.file.string(),
+      fmt::format("{} ({} split) · pixels ÷ {:g}", score.files.images.string(), options.split, options.scale),
       fmt::format("{} · {} · {} thread{}", cpu_name(), name_of(plan.isa), plan.threads, plan.threads == 1 ? "" : "s")};
   Table table;
   table.columns = {{"correct", "correct", Unit::figure},

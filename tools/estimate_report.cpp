@@ -84,9 +84,14 @@ std::string shapes_text(const std::vector<Shape>& shapes) {
   return text;
 }
 
+Cell known_figure(bool known, int64_t value) {
+  if (known) return value;
+  return {};
+}
+
 Table layer_table(const Estimate& estimate) {
   Table table;
-  table.columns = {{"name", "layer", Unit::text, "", 12}, {"op", "operator", Unit::text, "", 8}};
+  table.columns = {{"name", "layer", Unit::path, "", 20}, {"op", "operator", Unit::text, "", 8}};
   table.columns.push_back({.key = "scope", .title = "scope", .unit = Unit::text, .only_csv = true});
   table.columns.push_back({"output_shapes", "output", Unit::text, "", 10});
   for (const RowFigure& figure : kRowFigures)
@@ -102,7 +107,7 @@ Table layer_table(const Estimate& estimate) {
   for (const NodeEstimate& row : estimate.layers) {
     std::vector<Cell> cells{row.name, row.op, row.scope, shapes_text(row.output_shapes)};
     for (const RowFigure& figure : kRowFigures)
-      cells.push_back(figure.of_cost && is_unknown(row) ? Cell() : Cell(figure.value(row)));
+      cells.push_back(known_figure(!figure.of_cost || !is_unknown(row), figure.value(row)));
     cells.emplace_back(std::string(name_of(row.cost.coverage)));
     table.rows.push_back(std::move(cells));
   }
@@ -110,7 +115,7 @@ Table layer_table(const Estimate& estimate) {
   for (const RowFigure& figure : kRowFigures) {
     int64_t sum = 0;
     for (const NodeEstimate& row : estimate.layers) sum += figure.value(row);
-    table.totals.push_back(figure.of_cost && any_unknown ? Cell() : Cell(sum));
+    table.totals.push_back(known_figure(!figure.of_cost || !any_unknown, sum));
   }
   table.totals.emplace_back(std::string());
   return table;
@@ -122,8 +127,8 @@ Table totals_table(const Estimate& estimate) {
       {"quantity", "quantity"}, {"value", "value", Unit::figure}, {"meaning", "what it counts", Unit::text, "", 20}};
   const bool any_unknown = std::any_of(estimate.layers.begin(), estimate.layers.end(), is_unknown);
   for (const TotalFigure& total : kTotals)
-    table.rows.push_back({std::string(total.key), any_unknown ? Cell() : Cell(estimate.totals.*total.value),
-                          std::string(total.meaning)});
+    table.rows.push_back(
+        {std::string(total.key), known_figure(!any_unknown, estimate.totals.*total.value), std::string(total.meaning)});
   table.rows.push_back({std::string("intensity"), any_unknown ? Cell() : Cell(estimate.totals.intensity),
                         std::string("operations ÷ bytes_compulsory")});
   return table;

@@ -67,7 +67,7 @@ Table gap_table(const std::vector<PlanRow>& rows) {
   table.columns = {{"quantity", "quantity"},
                    {"term", "term"},
                    {"sum", "sum", Unit::figure},
-                   {"most_in", "most in", Unit::text, "", 8},
+                   {"most_in", "most in", Unit::path, "", 8},
                    {"meaning", "meaning", Unit::text, "", 30}};
   for (const Quantity& quantity : kQuantities) {
     std::map<std::string, TermSum> sums;

@@ -125,7 +125,7 @@ std::string counters_missing() {
   const int error = errno;
   const std::string paranoid = first_line("/proc/sys/kernel/perf_event_paranoid");
   std::string hint;
-  if (error == ENOENT) hint = "; no cycle counter is offered here, as in many virtual machines";
+  if (error == ENOENT) hint = "; as in most virtual machines";
   if ((error == EACCES || error == EPERM) && !paranoid.empty()) hint = "; kernel.perf_event_paranoid is " + paranoid;
   return fmt::format("perf_event_open: {}{}", std::strerror(error), hint);
 #else

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace tally::tools {
@@ -90,6 +91,19 @@ std::string printable(std::string_view text) {
     else
       result += text.substr(at, length);
     at += length == 0 ? 1 : length;
+  }
+  return result;
+}
+
+std::string short_path(const std::string& name) {
+  std::string result;
+  for (size_t at = 0; at <= name.size();) {
+    const size_t end = std::min(name.find('/', at), name.size());
+    const std::string component = name.substr(at, end - at);
+    const bool repeated =
+        !component.empty() && end < name.size() && name.compare(end + 1, component.size() + 1, component + ".") == 0;
+    if (!repeated) result += component + (end < name.size() ? "/" : "");
+    at = end + 1;
   }
   return result;
 }

@@ -21,6 +21,8 @@ std::string duration_text(double ns);
 size_t display_width(std::string_view text);
 /// Text that may go to a terminal: control characters and broken UTF-8, which a model's names may hold, become "?".
 std::string printable(std::string_view text);
+/// A path-like name without components that the next one repeats: "/conv/conv.0/conv.0.1/Conv" → "/conv.0.1/Conv".
+std::string short_path(const std::string& name);
 /// At most `width` columns, the middle replaced by "…".
 std::string cut_middle(const std::string& text, size_t width);
 

@@ -41,9 +41,9 @@ Column csv_column(const char* key) { return {.key = key, .title = key, .unit = U
 /// `skips`: some kernel leaves out products with padding zeros, so that used MACs are worth a column.
 std::vector<Column> layer_columns(bool threaded, bool skips) {
   std::vector<Column> columns = {
-      {"name", "layer", Unit::text, "", 14},
-      {"operators", "operators", Unit::text, "", 8, 5},
-      {"kernel", "kernel", Unit::text, "", 6, 4},
+      {"name", "layer", Unit::path, "", 26},
+      {"operators", "operators", Unit::text, "", 9, 4},
+      {"kernel", "kernel", Unit::text, "", 0, 3},
       {.key = "threads", .title = "thr", .unit = Unit::figure, .priority = 6, .only_csv = !threaded},
       {"ideal_macs", "MACs", Unit::count, "ideal"},
       {"ideal_bytes", "bytes", Unit::bytes, "ideal", 0, 2},
@@ -51,7 +51,7 @@ std::vector<Column> layer_columns(bool threaded, bool skips) {
        .title = "MACs",
        .unit = Unit::count,
        .group = "executed",
-       .priority = 3,
+       .priority = 5,
        .only_csv = !skips},
       {"lane_macs", "lanes", Unit::count, "executed"},
       {"bytes_moved", "bytes", Unit::bytes, "executed", 0, 2},

@@ -27,7 +27,7 @@ struct Shown {
   std::vector<std::string> cells;  // rows, then totals if any
   size_t width = 0;
 
-  bool right() const { return column->unit != Unit::text; }
+  bool right() const { return column->unit != Unit::text && column->unit != Unit::path; }
   void measure() {
     width = std::max(display_width(title), display_width(unit));
     for (const std::string& cell : cells) width = std::max(width, display_width(cell));
@@ -61,6 +61,7 @@ Scale scale_of(const Column& column, double largest) {
       return {0.01, column.decimals >= 0 ? column.decimals : 1, "%"};
     case Unit::number:
     case Unit::figure:
+    case Unit::path:
     case Unit::text:
       break;
   }
@@ -77,7 +78,8 @@ std::string shown_number(double value, const Scale& scale) {
 
 std::string shown_cell(const Cell& cell, Unit unit, const Scale& scale) {
   if (std::holds_alternative<std::monostate>(cell)) return "n/a";
-  if (const auto* words = std::get_if<std::string>(&cell)) return printable(*words);
+  if (const auto* words = std::get_if<std::string>(&cell))
+    return printable(unit == Unit::path ? short_path(*words) : *words);
   const auto* integer = std::get_if<int64_t>(&cell);
   if (integer != nullptr && *integer == 0 && (unit == Unit::count || unit == Unit::bytes)) return "-";
   if (integer != nullptr && scale.divisor == 1) return with_thousands(*integer);

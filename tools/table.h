@@ -10,6 +10,7 @@ namespace tally::tools {
 /// What a column holds, and with it how its numbers are written.
 enum class Unit {
   text,
+  path,    ///< names such as /conv/conv.0/Conv, without the repetitions
   count,   ///< integers, thousands separated, "-" for 0; in millions (M) … where they would be long
   bytes,   ///< integers; in kB … where they would be long
   ns,      ///< times; in ns, µs, ms or s as suits the column

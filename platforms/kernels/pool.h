@@ -42,6 +42,7 @@ inline void pool_channels_last(const PoolArgs& a, int64_t item, [[maybe_unused]]
   const float* x = a.x + image * a.h * a.w * a.channels;
   float* y = a.y + item * a.ow * a.channels;
   const PoolSpan rows = pool_rows(a, oy);
+  [[maybe_unused]] int64_t taps_read = 0;
   for (int ox = 0; ox < a.ow; ++ox, y += a.channels) {
     const PoolSpan columns = pool_columns(a, ox);
     const float count = pool_count(rows, columns);
@@ -53,9 +54,10 @@ inline void pool_channels_last(const PoolArgs& a, int64_t item, [[maybe_unused]]
     for (; c < a.channels; c += A::kLanes) {
       pool_pixel<A, Op, 1>(a, x, y + c, rows.taps, columns.taps, first + c, a.channels - c, count);
     }
-    if constexpr (Policy::kCounts) {
-      count_pool(int64_t{rows.taps.size()} * columns.taps.size() * a.channels, a.channels, *tally);
-    }
+    if constexpr (Policy::kCounts) taps_read += columns.taps.size();
+  }
+  if constexpr (Policy::kCounts) {
+    count_pool(rows.taps.size() * taps_read * a.channels, int64_t{a.ow} * a.channels, *tally);
   }
 }
 

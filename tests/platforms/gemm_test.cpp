@@ -202,6 +202,27 @@ TEST_CASE("gemm: whole vectors stored, residual, activations") {
   });
 }
 
+TEST_CASE("gemm: few small problems of every kind") {
+  // For an observer that steps through every instruction, who would take hours for the sweeps.
+  for_each_isa([](Isa isa) {
+    for (const Num num : kNums) {
+      for (const int64_t columns : {5, 16, 40, 67}) {
+        check(isa, num, {.h = 3, .w = 5, .channels = 7, .columns = columns});
+        check(isa, num, {.channels = 11, .columns = columns, .one_row = true});
+      }
+      check(isa, num, {.h = 4, .w = 4, .channels = 3, .columns = 9, .kh = 3, .kw = 3, .pad = 1, .rows_per_block = 5});
+      GemmShape shape{.w = 7, .channels = 5, .columns = 20};
+      if (num != Num::i8) {
+        shape.residual = true;
+        for (const Activation activation : {Activation::clamp, Activation::tanh, Activation::sigmoid}) {
+          shape.epilogue = {activation, 0, 1};
+          check(isa, num, shape);
+        }
+      }
+    }
+  });
+}
+
 TEST_CASE("gemm: the residual may be C itself") {
   for_each_isa([](Isa isa) {
     for (const Num num : {Num::f32, Num::f16}) {

@@ -48,3 +48,12 @@ TEST_CASE("what a terminal would obey or choke on is replaced") {
   CHECK(printable("\xff\xc3") == "??");  // no UTF-8
   CHECK(printable("\xc0\xaf") == "??");  // an overlong form
 }
+
+TEST_CASE("repeated components of a path are left out") {
+  CHECK(short_path("/features/features.1/conv/conv.0/conv.0.0/Conv_quant") == "/features.1/conv.0.0/Conv_quant");
+  CHECK(short_path("/conv1/Conv") == "/conv1/Conv");
+  CHECK(short_path("a/a.") == "a.");
+  CHECK(short_path("a/ab") == "a/ab");
+  CHECK(short_path("//x/") == "//x/");
+  CHECK(short_path("") == "");
+}

@@ -1,0 +1,55 @@
+#include "tools/gap_terms.h"
+
+#include <doctest/doctest.h>
+
+#include "tally/engine/gap.h"
+
+using namespace tally;
+using namespace tally::tools;
+
+namespace {
+
+PlanRow row(const std::string& name, GapTerms macs, GapTerms loaded) {
+  PlanRow r;
+  r.name = name;
+  r.gap.macs = std::move(macs);
+  r.gap.bytes_loaded = std::move(loaded);
+  return r;
+}
+
+}  // namespace
+
+TEST_CASE("terms are summed and signed") {
+  CHECK(terms_text({}) == "");
+  CHECK(terms_text({{"fusion", -1200}}) == "−1,200 fusion");
+  CHECK(terms_text({{"fusion", -1200}, {"weight_rereads", 2000}}) == "+800 = −1,200 fusion, +2,000 weight_rereads");
+}
+
+TEST_CASE("the table sums terms over rows and names the largest contributor") {
+  const std::vector<PlanRow> rows{row("a", {{"lane_padding", 10}}, {{"fusion", -5}}),
+                                  row("b", {{"lane_padding", 30}}, {})};
+  const Table table = gap_table(rows);
+  REQUIRE(table.rows.size() == 2);
+  CHECK(table.rows[0] == std::vector<Cell>{std::string("lane MACs"), std::string("lane_padding"), std::string("+40"),
+                                           std::string("b"), std::string(meaning_of_term("lane_padding"))});
+  const std::vector<std::string> lines = gap_lines(rows);
+  CHECK(lines == std::vector<std::string>{"a", "  - lane MACs +10 lane_padding", "  - loaded B −5 fusion", "b",
+                                          "  - lane MACs +30 lane_padding"});
+}
+
+TEST_CASE("every term that the engine makes has its words") {
+  PlanRow r;
+  r.planned.lane_padding = r.planned.k_padding = r.planned.tile_padding = r.planned.loaded_partials =
+      r.planned.loaded_scratch = 1;
+  r.planned.stored_partials = r.planned.stored_scratch = r.planned.loaded_activations = r.planned.loaded_weights =
+      r.planned.stored_outputs = 1;
+  r.ideal = {1, 5, 7, 9};
+  const Gap gap = explain_gap(r, {11, 13, 17});
+  for (const GapTerms* terms : {&gap.macs, &gap.bytes_loaded, &gap.bytes_stored})
+    for (const auto& [term, value] : *terms) {
+      CAPTURE(term);
+      CHECK(!meaning_of_term(term).empty());
+    }
+  CHECK(!meaning_of_term("reorder").empty());
+  CHECK(!meaning_of_term("output_copy").empty());
+}
