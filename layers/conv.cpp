@@ -45,9 +45,15 @@ Conv::Conv(const Node& node) : Layer(node), window_(read_window(node)), group_(n
     fail(label(), text(node.inputs.size(), " inputs"), "must be 2 or 3 (X, W, B)");
 }
 
+Shape Conv::x_shape(Operands in) const {
+  Shape x = in[kX].shape;
+  if (channels_inner_) std::rotate(x.begin() + 1, x.end() - 1, x.end());
+  return x;
+}
+
 ConvShape Conv::shape_of(Operands in) const {
   if (!in[kX].present || !in[kW].present) fail(label(), "an absent X or W", "must be given");
-  const Shape& x = in[kX].shape;
+  const Shape x = x_shape(in);
   const Shape& w = in[kW].shape;
   if (x.size() < 3 || x.size() > 4)
     fail(label(), text("X of shape ", to_string(x)),
@@ -111,7 +117,7 @@ Cost Conv::cost(Operands in, std::span<const TensorType>) const {
 }
 
 std::vector<Candidate> Conv::candidates(const PlanContext& context, Operands in, std::span<const TensorType>) const {
-  const ConvTask task{shape_of(in), tail_, in};
+  const ConvTask task{shape_of(in), tail_, in, channels_inner_};
   std::vector<Candidate> list;
   for (size_t i = 0; i < std::size(kMethods); ++i) {
     const size_t before = list.size();
@@ -123,7 +129,7 @@ std::vector<Candidate> Conv::candidates(const PlanContext& context, Operands in,
 
 void Conv::prepare(const Candidate& candidate, Preparation& preparation) const {
   const Operands in = preparation.inputs();
-  const ConvTask task{shape_of(in), tail_, in};
+  const ConvTask task{shape_of(in), tail_, in, channels_inner_};
   if (task.shape.outputs() == 0) return;
   kMethods[candidate.variant].prepare(task, candidate, preparation);
 }
@@ -184,7 +190,8 @@ std::shared_ptr<const Layer> Conv::with_zero_padding(Operands in, const Shape& u
                                                      const std::vector<int64_t>& pads) const {
   const size_t rank = unpadded.size();
   if (rank < 3 || rank != in[kX].shape.size() || pads.size() != 2 * rank) return nullptr;
-  if (pads[0] || pads[1] || pads[rank] || pads[rank + 1]) return nullptr;
+  const size_t channel = channels_inner_ ? rank - 1 : 1, spatial = channels_inner_ ? 1 : 2;
+  if (pads[0] || pads[channel] || pads[rank] || pads[rank + channel]) return nullptr;
   if (std::any_of(pads.begin(), pads.end(), [](int64_t p) { return p < 0; })) return nullptr;
   const ConvShape s = shape_of(in);  // resolves auto_pad against the padded extents
   auto layer = std::make_shared<Conv>(*this);
@@ -192,9 +199,22 @@ std::shared_ptr<const Layer> Conv::with_zero_padding(Operands in, const Shape& u
   layer->window_.pads.assign(2 * (rank - 2), 0);
   for (size_t i = 0; i < rank - 2; ++i) {
     const WindowAxis& axis = rank == 4 && i == 0 ? s.y : s.x;
-    layer->window_.pads[i] = axis.pad_begin + pads[i + 2];
-    layer->window_.pads[i + rank - 2] = axis.pad_end + pads[rank + i + 2];
+    layer->window_.pads[i] = axis.pad_begin + pads[i + spatial];
+    layer->window_.pads[i + rank - 2] = axis.pad_end + pads[rank + i + spatial];
   }
+  return layer;
+}
+
+std::shared_ptr<const Layer> Conv::with_transposition(Operands in, const std::vector<size_t>& permutation) const {
+  const size_t rank = in[kX].shape.size();
+  // Only the matrix kernel reads pixels anywhere; groups do better with kernels of their own.
+  if (in[kX].dtype != DType::f32 || channels_inner_ || group_ != 1 || permutation.size() != rank || rank < 3) return nullptr;
+  std::vector<size_t> channels_first(rank);
+  for (size_t i = 2; i < rank; ++i) channels_first[i] = i - 1;
+  channels_first[1] = rank - 1;
+  if (permutation != channels_first) return nullptr;
+  auto layer = std::make_shared<Conv>(*this);
+  layer->channels_inner_ = true;
   return layer;
 }
 

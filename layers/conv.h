@@ -11,12 +11,13 @@ struct ConvTail {
   Epilogue epilogue;
 };
 
-/// Operands: X [N, C, (H,) W], W [M, C/G, (kH,) kW], optional B [M], and after an absorbed Add its other operand [N, M, …].
+/// Operands: X [N, C, (H,) W] (after an absorbed Transpose [N, (H,) W, C]), W [M, C/G, (kH,) kW], optional B [M], and after an absorbed Add its other operand [N, M, …].
 class Conv final : public Layer,
                    public TakesEpilogue,
                    public TakesResidual,
                    public TakesChannelMap,
-                   public TakesZeroPadding {
+                   public TakesZeroPadding,
+                   public TakesTransposition {
  public:
   static constexpr int kX = 0, kW = 1, kB = 2, kResidual = 3;
 
@@ -39,11 +40,16 @@ class Conv final : public Layer,
   std::optional<Folded> fold(Operands in, const ChannelMap& map) const override;
   std::shared_ptr<const Layer> with_zero_padding(Operands in, const Shape& unpadded,
                                                  const std::vector<int64_t>& pads) const override;
+  std::shared_ptr<const Layer> with_transposition(Operands in, const std::vector<size_t>& permutation) const override;
 
  private:
+  /// X's extents as N, C, spatial…
+  Shape x_shape(Operands in) const;
+
   WindowAttributes window_;
   int64_t group_ = 1;
   ConvTail tail_;
+  bool channels_inner_ = false;  ///< X is [N, spatial…, C], dense
 };
 
 }  // namespace tally

@@ -56,7 +56,7 @@ int64_t padded_channels_of(const ConvTask& task, const Geometry& g) {
 void list_conv_depthwise(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list) {
   const ConvShape& s = task.shape;
   if (task.in[Conv::kX].dtype != DType::f32 || !context.kernels->depthwise || !s.depthwise()) return;
-  if (task.tail.residual || !task.constant_weights() || !fits(s.y) || !fits(s.x) || s.outputs() == 0) return;
+  if (task.channels_inner || task.tail.residual || !task.constant_weights() || !fits(s.y) || !fits(s.x) || s.outputs() == 0) return;
   if (s.N > kMaxExtent || s.C > kMaxExtent / 2) return;
   const Geometry& g = context.kernels->geometry;
   const DepthwiseArgs args = depthwise_args(task, padded_channels_of(task, g));

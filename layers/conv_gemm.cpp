@@ -71,6 +71,7 @@ bool fits(const DepthWalk& d, size_t bands_y, size_t bands_x) {
 std::shared_ptr<GemmTables> conv_tables(const ConvTask& task, Layout in, Layout out, int64_t x_channels, int64_t y_channels,
                                         const Geometry& geometry) {
   const ConvShape& s = task.shape;
+  if (task.channels_inner) in = Layout::channels_last;  // as far as this kernel is concerned
   const DepthWalk depth{in, s, image_strides(in, s.C, s.y.in, s.x.in, x_channels)};
   const ImageStrides y = image_strides(out, s.M, s.y.out, s.x.out, y_channels);
   const std::vector<TapBand> bands_y = s.y.bands(), bands_x = s.x.bands();
@@ -117,11 +118,13 @@ void list_conv_gemm(const ConvTask& task, const PlanContext& context, std::vecto
   const Geometry& g = context.kernels->geometry;
   if (task.in[Conv::kX].dtype != DType::f32 || !context.kernels->gemm[static_cast<int>(Num::f32)]) return;
   for (const Layout in : {Layout::plain, Layout::channels_last}) {
+    if (task.channels_inner && in == Layout::channels_last) continue;
     // A pixel is one point: both layouts of the output hold its channels together.
     const bool point = s.y.out * s.x.out == 1;
     for (const Layout out : {Layout::channels_last, Layout::plain}) {
       if (out == Layout::plain && !point) continue;
-      const auto tables = conv_tables(task, in, out, padded(s.C, g.channel_pad), padded(s.M, g.channel_pad), g);
+      const int64_t x_channels = task.channels_inner ? s.C : padded(s.C, g.channel_pad);
+      const auto tables = conv_tables(task, in, out, x_channels, padded(s.M, g.channel_pad), g);
       if (!tables) continue;
       list.push_back(task.candidate("gemm", in, out, tables->cycles(g, task.has_bias(), task.tail.residual)));
     }
@@ -130,7 +133,8 @@ void list_conv_gemm(const ConvTask& task, const PlanContext& context, std::vecto
 
 void prepare_conv_gemm(const ConvTask& task, const Candidate& candidate, Preparation& preparation) {
   const Placement x = preparation.input(Conv::kX), y = preparation.output(0);
-  const auto tables = conv_tables(task, x.layout, y.layout, x.channel_stride, y.channel_stride, preparation.geometry());
+  const int64_t x_channels = task.channels_inner ? task.shape.C : x.channel_stride;
+  const auto tables = conv_tables(task, x.layout, y.layout, x_channels, y.channel_stride, preparation.geometry());
   const PackedOperands packed = pack_operands(preparation, tables, Conv::kW, Conv::kB, 1);
   const BufferId residual = task.tail.residual ? preparation.input(Conv::kResidual).buffer : -1;
   add_gemm_step(preparation, tables, x.buffer, y.buffer, packed, residual, candidate.cycles);

@@ -37,9 +37,8 @@ struct HostOperands {
 
 /// One output map; returns its products.
 template <class T>
-int64_t run_map(const ConvShape& s, const ConvTail& tail, const HostOperands<T>& t, int64_t n, int64_t m) {
-  const int64_t group = m / s.group_outputs();
-  const T* image = t.x + (n * s.C + group * s.group_inputs()) * s.y.in * s.x.in;
+int64_t run_map(const ConvShape& s, const ConvTail& tail, const ImageStrides& x, const HostOperands<T>& t, int64_t n, int64_t m) {
+  const T* image = t.x + n * x.image + m / s.group_outputs() * s.group_inputs() * x.c;
   const T* weights = t.w + m * s.depth();
   int64_t macs = 0;
   for (int64_t oy = 0; oy < s.y.out; ++oy) {
@@ -52,7 +51,7 @@ int64_t run_map(const ConvShape& s, const ConvTail& tail, const HostOperands<T>&
           for (int64_t kx = x_low; kx < x_high; ++kx) {
             const int64_t iy = oy * s.y.stride - s.y.pad_begin + ky * s.y.dilation;
             const int64_t ix = ox * s.x.stride - s.x.pad_begin + kx * s.x.dilation;
-            sum += static_cast<double>(to_sum(image[(c * s.y.in + iy) * s.x.in + ix])) *
+            sum += static_cast<double>(to_sum(image[c * x.c + iy * x.y + ix * x.x])) *
                    to_sum(weights[(c * s.y.kernel + ky) * s.x.kernel + kx]);
           }
       macs += s.group_inputs() * (y_high - y_low) * (x_high - x_low);
@@ -81,13 +80,15 @@ Planned planned_conv_host(const ConvTask& task, int64_t element_bytes) {
 template <class T>
 void add_host_step(const ConvTask& task, double cycles, Preparation& preparation) {
   const bool has_bias = task.has_bias(), has_residual = task.tail.residual;
-  auto run = [s = task.shape, tail = task.tail](const std::vector<std::byte*>& p, int64_t begin, int64_t end,
+  const ImageStrides x = image_strides(task.channels_inner ? Layout::channels_last : Layout::plain, task.shape.C,
+                                       task.shape.y.in, task.shape.x.in, task.shape.C);
+  auto run = [s = task.shape, tail = task.tail, x](const std::vector<std::byte*>& p, int64_t begin, int64_t end,
                                                 Tally* tally) noexcept {
     const HostOperands<T> t{reinterpret_cast<const T*>(p[0]), reinterpret_cast<const T*>(p[1]),
                             reinterpret_cast<const T*>(p[2]), reinterpret_cast<const T*>(p[3]), reinterpret_cast<T*>(p[4])};
     const int64_t pixels = s.y.out * s.x.out;
     for (int64_t map = begin; map < end; ++map) {
-      const int64_t macs = run_map(s, tail, t, map / s.M, map % s.M);
+      const int64_t macs = run_map(s, tail, x, t, map / s.M, map % s.M);
       if (!tally) continue;
       tally->macs += macs;
       tally->lane_macs += macs;

@@ -10,6 +10,7 @@ struct ConvTask {
   ConvShape shape;
   ConvTail tail;
   Operands in;
+  bool channels_inner = false;  ///< X is plain with channels innermost
 
   bool has_bias() const { return in.size() > Conv::kB && in[Conv::kB].present; }
   bool constant_weights() const {

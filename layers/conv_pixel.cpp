@@ -108,7 +108,7 @@ Planned planned_of(PixelConvArgs args, bool has_bias, const Geometry& g) {
 void list_conv_pixel(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list) {
   const ConvShape& s = task.shape;
   if (task.in[Conv::kX].dtype != DType::f32 || !context.kernels->pixel_conv || context.kernels->geometry.pixel_channels < 1) return;
-  if (s.x.stride != 1 || task.tail.residual || !task.constant_weights() || !fits(s) || s.outputs() == 0) return;
+  if (s.x.stride != 1 || task.channels_inner || task.tail.residual || !task.constant_weights() || !fits(s) || s.outputs() == 0) return;
   const Geometry& g = context.kernels->geometry;
   const PixelConvArgs args = pixel_args(task, g);
   const bool pieced = g.lanes > 8 && s.x.out < g.lanes;

@@ -71,6 +71,7 @@ class Transpose final : public Layer, public OffersTransposition {
     return perm;
   }
 
+ private:
   CopyArgs make_args(const Placement& x, const Placement& y) const {
     const Shape from = placed_strides(x), to = placed_strides(y);
     const std::vector<size_t> perm = permutation(from.size());

@@ -13,7 +13,8 @@ struct Planned {
   // tally.lane_macs − tally.macs, by cause.
   int64_t lane_padding = 0;  ///< lanes beyond the last channel or pixel
   int64_t k_padding = 0;     ///< depth rounded up to what one dot-product step takes
-  int64_t tile_padding = 0;  ///< rows or columns of a register tile computed and thrown away, products with padding zeros
+  int64_t tile_padding =
+      0;  ///< rows or columns of a register tile computed and thrown away, products with padding zeros
 
   // tally.bytes_loaded by operand.
   int64_t loaded_activations = 0;  ///< layer inputs (both of them for a binary operator)

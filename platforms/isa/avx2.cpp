@@ -30,14 +30,18 @@ struct Arch : XsimdArch<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>> {
   static TALLY_INLINE void store_partial(float* p, Vec v, int n) { _mm256_maskstore_ps(p, tail_mask(n), v); }
   /// Half-width vectors as the two ends of one register.
   using Piece = HalfArch;
-  static TALLY_INLINE Vec join(Piece::Vec low, Piece::Vec high) { return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1); }
+  static TALLY_INLINE Vec join(Piece::Vec low, Piece::Vec high) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+  }
   static TALLY_INLINE Piece::Vec low(Vec v) { return _mm256_castps256_ps128(v); }
   static TALLY_INLINE Piece::Vec high(Vec v) { return _mm256_extractf128_ps(v, 1); }
   /// Elements 0, 2, 4 … (even) or 1, 3, 5 … (odd) of a followed by b.
   static TALLY_INLINE Vec even(Vec a, Vec b) { return in_order(_mm256_shuffle_ps(a, b, 0x88)); }
   static TALLY_INLINE Vec odd(Vec a, Vec b) { return in_order(_mm256_shuffle_ps(a, b, 0xDD)); }
   /// Shuffles work within halves of a register: brings their pairs 0 2 1 3 into order.
-  static TALLY_INLINE Vec in_order(__m256 v) { return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), 0xD8)); }
+  static TALLY_INLINE Vec in_order(__m256 v) {
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), 0xD8));
+  }
 };
 
 }  // namespace tally::TALLY_ISA_NAMESPACE

@@ -12,7 +12,9 @@ struct Fp16Avx2 {
   static TALLY_INLINE __m256 load(const uint16_t* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
-  static TALLY_INLINE __m256 broadcast(const uint16_t* p) { return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<short>(*p))); }
+  static TALLY_INLINE __m256 broadcast(const uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<short>(*p)));
+  }
   static TALLY_INLINE void store(uint16_t* p, __m256 v) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
   }

@@ -10,7 +10,9 @@ namespace tally::TALLY_ISA_NAMESPACE {
 
 /// 4 lanes, for row ends of pixel tiles: loaded, stored and joined, never computed with.
 struct QuarterArch : XsimdArch<xsimd::batch<float, xsimd::sse2>> {
-  static TALLY_INLINE void store_partial(float* p, Vec v, int n) { _mm_mask_storeu_ps(p, static_cast<__mmask8>((1u << n) - 1), v); }
+  static TALLY_INLINE void store_partial(float* p, Vec v, int n) {
+    _mm_mask_storeu_ps(p, static_cast<__mmask8>((1u << n) - 1), v);
+  }
 };
 
 struct HalfArch : XsimdArch<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>> {
@@ -23,10 +25,16 @@ struct HalfArch : XsimdArch<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>> {
   static TALLY_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
   static TALLY_INLINE Vec broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   static TALLY_INLINE void pin(Vec& v) { asm("" : "+v"(v.data)); }
-  static TALLY_INLINE Vec load_partial(const float* p, int n) { return _mm256_maskz_loadu_ps(static_cast<__mmask8>((1u << n) - 1), p); }
-  static TALLY_INLINE void store_partial(float* p, Vec v, int n) { _mm256_mask_storeu_ps(p, static_cast<__mmask8>((1u << n) - 1), v); }
+  static TALLY_INLINE Vec load_partial(const float* p, int n) {
+    return _mm256_maskz_loadu_ps(static_cast<__mmask8>((1u << n) - 1), p);
+  }
+  static TALLY_INLINE void store_partial(float* p, Vec v, int n) {
+    _mm256_mask_storeu_ps(p, static_cast<__mmask8>((1u << n) - 1), v);
+  }
   using Piece = QuarterArch;
-  static TALLY_INLINE Vec join(Piece::Vec low, Piece::Vec high) { return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1); }
+  static TALLY_INLINE Vec join(Piece::Vec low, Piece::Vec high) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+  }
   static TALLY_INLINE Piece::Vec low(Vec v) { return _mm256_castps256_ps128(v); }
   static TALLY_INLINE Piece::Vec high(Vec v) { return _mm256_extractf128_ps(v, 1); }
 };
@@ -45,11 +53,17 @@ struct Arch : XsimdArch<xsimd::batch<float, xsimd::avx512bw>> {
   static TALLY_INLINE Vec broadcast(const float* p) { return _mm512_set1_ps(*p); }
   /// Keeps the value in a register: the compiler may neither reload it nor fold its load into an instruction.
   static TALLY_INLINE void pin(Vec& v) { asm("" : "+v"(v.data)); }
-  static TALLY_INLINE Vec load_partial(const float* p, int n) { return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p); }
-  static TALLY_INLINE void store_partial(float* p, Vec v, int n) { _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v); }
+  static TALLY_INLINE Vec load_partial(const float* p, int n) {
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+  }
+  static TALLY_INLINE void store_partial(float* p, Vec v, int n) {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
+  }
   /// Half-width vectors as the two ends of one register.
   using Piece = HalfArch;
-  static TALLY_INLINE Vec join(Piece::Vec low, Piece::Vec high) { return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1); }
+  static TALLY_INLINE Vec join(Piece::Vec low, Piece::Vec high) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+  }
   static TALLY_INLINE Piece::Vec low(Vec v) { return _mm512_castps512_ps256(v); }
   static TALLY_INLINE Piece::Vec high(Vec v) { return _mm512_extractf32x8_ps(v, 1); }
   /// Elements 0, 2, 4 … (even) or 1, 3, 5 … (odd) of a followed by b.

@@ -11,7 +11,9 @@ struct Fp16Avx512 {
   static TALLY_INLINE __m512 load(const uint16_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
-  static TALLY_INLINE __m512 broadcast(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(*p))); }
+  static TALLY_INLINE __m512 broadcast(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(*p)));
+  }
   static TALLY_INLINE void store(uint16_t* p, __m512 v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
   }
@@ -60,7 +62,9 @@ struct Int8Full : Int32Avx512 {
   static constexpr int kStep = 4;
   static constexpr bool kColumnSums = true;
   static TALLY_INLINE Weights load_weights(const int8_t* p) { return _mm512_loadu_si512(p); }
-  static TALLY_INLINE Factor offset(__m512i four) { return _mm512_xor_si512(four, _mm512_set1_epi32(OffsetFactor::kOffset)); }
+  static TALLY_INLINE Factor offset(__m512i four) {
+    return _mm512_xor_si512(four, _mm512_set1_epi32(OffsetFactor::kOffset));
+  }
   static TALLY_INLINE Factor factor(const int8_t* p) { return offset(_mm512_set1_epi32(OffsetFactor::load(p))); }
   static TALLY_INLINE Factor factor_tail(const int8_t* p, int n) {
     return offset(_mm512_broadcastd_epi32(OffsetFactor::load_tail(p, n)));
@@ -74,8 +78,12 @@ struct Int8Half : Int32Avx2 {
   using Factor = __m256i;
   static constexpr int kStep = 4;
   static constexpr bool kColumnSums = true;
-  static TALLY_INLINE Weights load_weights(const int8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-  static TALLY_INLINE Factor offset(__m256i four) { return _mm256_xor_si256(four, _mm256_set1_epi32(OffsetFactor::kOffset)); }
+  static TALLY_INLINE Weights load_weights(const int8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static TALLY_INLINE Factor offset(__m256i four) {
+    return _mm256_xor_si256(four, _mm256_set1_epi32(OffsetFactor::kOffset));
+  }
   static TALLY_INLINE Factor factor(const int8_t* p) { return offset(_mm256_set1_epi32(OffsetFactor::load(p))); }
   static TALLY_INLINE Factor factor_tail(const int8_t* p, int n) {
     return offset(_mm256_broadcastd_epi32(OffsetFactor::load_tail(p, n)));

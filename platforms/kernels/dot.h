@@ -20,7 +20,8 @@ TALLY_INLINE typename F::Acc dot_step(typename F::Acc acc, const typename F::Sto
 
 /// The same over the first n elements of a vector, zeros beyond, which are multiplied too.
 template <class F>
-TALLY_INLINE typename F::Acc dot_tail(typename F::Acc acc, const typename F::Storage* a, const typename F::Storage* b, int n) {
+TALLY_INLINE typename F::Acc dot_tail(typename F::Acc acc, const typename F::Storage* a, const typename F::Storage* b,
+                                      int n) {
   if constexpr (F::kFloatSums) {
     return F::FloatArch::fma(F::load_output_partial(a, n), F::load_output_partial(b, n), acc);
   } else {

@@ -198,9 +198,8 @@ class GemmSweep {
   /// Columns of a panel that are read and written in C.
   int64_t columns() const { return args_.full_stores ? width_ : panel_.n; }
 
-  /// What a row and a tile of this chunk count for; the loop over tiles adds up how many there were.
-  /// Adds what the rows and tiles that ran in this chunk come to. They are added up tile by tile and multiplied out here once:
-  /// multiplying after every tile costs 2 % of LeNet-5's second convolution.
+  /// Adds what the rows and tiles that ran in this chunk come to. They are added up tile by tile and multiplied out here
+  /// once: multiplying after every tile cost up to 2 % of LeNet-5's second convolution.
   TALLY_INLINE void count_chunk() {
     int64_t depth = 0, padded_depth = 0;
     for (const Segment* s = tile_.segment; s != tile_.segment_end; ++s) {

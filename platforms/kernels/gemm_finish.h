@@ -84,10 +84,14 @@ struct GemmFinish {
   TALLY_INLINE typename F::Acc activate(typename F::Acc x) const {
     using A = typename F::FloatArch;
     switch (activation) {
-      case Activation::clamp: return clamp_vec<A>(x, F::set(lo), F::set(hi));
-      case Activation::tanh: return tanh_vec<A>(x);
-      case Activation::sigmoid: return sigmoid_vec<A>(x);
-      case Activation::none: break;
+      case Activation::clamp:
+        return clamp_vec<A>(x, F::set(lo), F::set(hi));
+      case Activation::tanh:
+        return tanh_vec<A>(x);
+      case Activation::sigmoid:
+        return sigmoid_vec<A>(x);
+      case Activation::none:
+        break;
     }
     return x;
   }

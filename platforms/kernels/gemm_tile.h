@@ -19,19 +19,19 @@ struct GemmTile {
   int64_t a_step = 0;
   typename F::Output* c = nullptr;
   int64_t c_step = 0;
-  int64_t left = 1;           ///< tiles; more than one only if affine
+  int64_t left = 1;  ///< tiles; more than one only if affine
   bool affine = true;
-  bool reload = false;        ///< sums start from C instead of the bias
+  bool reload = false;  ///< sums start from C instead of the bias
   bool has_residual = false;
   bool clamp_low = false, clamp_high = false;  ///< bounds that are not infinite
   float lo = 0, hi = 0;
   const typename F::Storage* w = nullptr;
   const Segment* segment = nullptr;
   const Segment* segment_end = nullptr;
-  const typename F::Sum* bias = nullptr;        ///< NV vectors, or null for zero
-  const typename F::Sum* column_sums = nullptr; ///< NV vectors, where the format needs them
-  intptr_t residual_bytes = 0;                  ///< from a row of C to the row of the residual
-  typename F::Sum* scratch = nullptr;           ///< MR × NV vectors: takes the sums instead of C
+  const typename F::Sum* bias = nullptr;         ///< NV vectors, or null for zero
+  const typename F::Sum* column_sums = nullptr;  ///< NV vectors, where the format needs them
+  intptr_t residual_bytes = 0;                   ///< from a row of C to the row of the residual
+  typename F::Sum* scratch = nullptr;            ///< MR × NV vectors: takes the sums instead of C
   const typename F::Storage* a_rows[kGemmMaxRows];
   typename F::Output* c_rows[kGemmMaxRows];
 };
@@ -161,7 +161,8 @@ struct GemmSums {
         w += kRow * F::kStep;
       }
       if constexpr (F::kStep > 1) {
-        if (i < end) step(0, w, [&](int r) TALLY_LAMBDA { return F::factor_tail(row[r] + i, static_cast<int>(end - i)); });
+        if (i < end)
+          step(0, w, [&](int r) TALLY_LAMBDA { return F::factor_tail(row[r] + i, static_cast<int>(end - i)); });
       }
     }
     join<kSets / 2>();

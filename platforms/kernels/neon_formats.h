@@ -24,7 +24,9 @@ TALLY_INLINE void store_partial_4(float* p, float32x4_t v, int n) {
 
 struct Fp16Neon {
   static TALLY_INLINE float32x4_t load(const uint16_t* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
-  static TALLY_INLINE float32x4_t broadcast(const uint16_t* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_dup_u16(p))); }
+  static TALLY_INLINE float32x4_t broadcast(const uint16_t* p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_dup_u16(p)));
+  }
   static TALLY_INLINE void store(uint16_t* p, float32x4_t v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
   static TALLY_INLINE float32x4_t load_partial(const uint16_t* p, int n) {
     uint16_t lane[4] = {};

@@ -33,11 +33,13 @@ template <class A>
 struct FloatFactor {
   using Factor = typename A::Vec;
   static TALLY_INLINE Factor load(const float* p) { return A::broadcast(p); }
-  static TALLY_INLINE typename A::Vec step(typename A::Vec acc, Factor f, typename A::Vec w) { return A::fma(f, w, acc); }
+  static TALLY_INLINE typename A::Vec step(typename A::Vec acc, Factor f, typename A::Vec w) {
+    return A::fma(f, w, acc);
+  }
   static TALLY_INLINE void pin(Factor& f) { A::pin(f); }
 };
 template <class A>
-  requires requires { typename A::Element; }
+requires requires { typename A::Element; }
 struct FloatFactor<A> {
   using Factor = typename A::Element;
   static TALLY_INLINE Factor load(const float* p) { return A::load_element(p); }

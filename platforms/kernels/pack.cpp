@@ -48,7 +48,8 @@ std::vector<int> split_for_tiles(int64_t vectors, const Geometry& geometry) {
       }
     }
   }
-  for (size_t total = best.size() - 1; total > 0; total -= static_cast<size_t>(width[total])) widths.push_back(width[total]);
+  for (size_t total = best.size() - 1; total > 0; total -= static_cast<size_t>(width[total]))
+    widths.push_back(width[total]);
   std::sort(widths.begin(), widths.end(), std::greater<>());
   return widths;
 }
@@ -62,8 +63,8 @@ std::vector<int> split_for_one_row(int64_t vectors, const Geometry& geometry) {
 }
 
 template <class T>
-void pack_weights(const WeightSource& source, const DepthOrder& order, const GemmPacking& packing, const Geometry& geometry,
-                  int k_step, T* packed) {
+void pack_weights(const WeightSource& source, const DepthOrder& order, const GemmPacking& packing,
+                  const Geometry& geometry, int k_step, T* packed) {
   const T* data = static_cast<const T*>(source.data);
   for (const Panel& panel : packing.panels) {
     T* out = packed + panel.w_offset;
@@ -128,9 +129,12 @@ void pack_gemm_weights(Num num, const WeightSource& source, const DepthOrder& or
   const int k_step = geometry.k_step[static_cast<int>(num)];
   assert(static_cast<int64_t>(order.size()) == packing.depth && packing.depth % k_step == 0);
   switch (num) {
-    case Num::f32: return pack_weights(source, order, packing, geometry, k_step, static_cast<float*>(packed));
-    case Num::f16: return pack_weights(source, order, packing, geometry, k_step, static_cast<Half*>(packed));
-    case Num::i8: return pack_weights(source, order, packing, geometry, k_step, static_cast<int8_t*>(packed));
+    case Num::f32:
+      return pack_weights(source, order, packing, geometry, k_step, static_cast<float*>(packed));
+    case Num::f16:
+      return pack_weights(source, order, packing, geometry, k_step, static_cast<Half*>(packed));
+    case Num::i8:
+      return pack_weights(source, order, packing, geometry, k_step, static_cast<int8_t*>(packed));
   }
 }
 

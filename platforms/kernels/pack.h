@@ -25,9 +25,9 @@ DepthOrder depth_order(std::span<const DepthRun> runs, int k_step);
 /// Where the panels of a matrix lie and how much memory they take.
 struct GemmPacking {
   std::vector<Panel> panels;
-  int64_t depth = 0;            ///< packed rows of each panel, a multiple of k_step
+  int64_t depth = 0;  ///< packed rows of each panel, a multiple of k_step
   int64_t weight_elements = 0;
-  int64_t bias_elements = 0;    ///< also the columns of column sums
+  int64_t bias_elements = 0;  ///< also the columns of column sums
 };
 
 /// Cuts `groups` × `group_columns` output columns into panels whose lanes are wasted least and whose tiles load least.

@@ -14,9 +14,12 @@ struct Sizes {
 
 Sizes sizes_of(Num num) {
   switch (num) {
-    case Num::f32: return {4, 4, 4};
-    case Num::f16: return {2, 4, 2};
-    case Num::i8: break;
+    case Num::f32:
+      return {4, 4, 4};
+    case Num::f16:
+      return {2, 4, 2};
+    case Num::i8:
+      break;
   }
   return {1, 4, 4};
 }

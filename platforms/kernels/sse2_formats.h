@@ -34,7 +34,8 @@ struct Fp16Sse2 {
     const __m128i is_denormal = _mm_cmplt_epi32(exponent_fraction, _mm_set1_epi32(0x0400));
     const __m128i normal = _mm_add_epi32(_mm_add_epi32(magnitude, rebias), _mm_and_si128(is_special, rebias));
     const __m128 denormal = _mm_sub_ps(_mm_castsi128_ps(_mm_add_epi32(magnitude, one)), _mm_castsi128_ps(one));
-    const __m128i chosen = _mm_or_si128(_mm_and_si128(is_denormal, _mm_castps_si128(denormal)), _mm_andnot_si128(is_denormal, normal));
+    const __m128i chosen =
+        _mm_or_si128(_mm_and_si128(is_denormal, _mm_castps_si128(denormal)), _mm_andnot_si128(is_denormal, normal));
     return _mm_castsi128_ps(_mm_or_si128(sign, chosen));
   }
   static TALLY_INLINE __m128 broadcast(const uint16_t* p) { return _mm_set1_ps(float_from_half(*p)); }
@@ -78,7 +79,9 @@ struct Int8Sse2 {
   static TALLY_INLINE Weights load_weights(const int8_t* p) {
     return widen(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
   }
-  static TALLY_INLINE Factor factor(const int8_t* p) { return _mm_shuffle_epi32(widen(_mm_cvtsi32_si128(load_pair(p))), 0); }
+  static TALLY_INLINE Factor factor(const int8_t* p) {
+    return _mm_shuffle_epi32(widen(_mm_cvtsi32_si128(load_pair(p))), 0);
+  }
   static TALLY_INLINE Factor factor_tail(const int8_t* p, int) {
     return _mm_shuffle_epi32(widen(_mm_cvtsi32_si128(static_cast<uint8_t>(*p))), 0);
   }

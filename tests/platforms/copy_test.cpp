@@ -104,7 +104,8 @@ void check(Case c) {
     CHECK(parts == planned.tally);
     clear();
     Judge::instance().section([&] { kernel_table(isa, false).copy_nd(c.args, 0, c.args.items(), nullptr); });
-    Judge::instance().claim(isa, whole);
+    const Judge::Buffer buffers[] = {{x.data(), x.size()}, {y.data(), y.size()}};
+    Judge::instance().claim(isa, whole, false, buffers);
     CHECK(done());
   }
 }

@@ -63,7 +63,8 @@ TEST_CASE("dot: every length up to beyond its unrolled loop, and a prime") {
     for (int64_t n = 0; n <= 2003; n += n < 300 ? 1 : 1703) {
       check<float>(isa, Num::f32, n, real);
       check<Half>(isa, Num::f16, n, [&] { return to_half(real()); });
-      check<int8_t>(isa, Num::i8, n, [&] { return static_cast<int8_t>(std::uniform_int_distribution<int>(-128, 127)(engine)); });
+      check<int8_t>(isa, Num::i8, n,
+                    [&] { return static_cast<int8_t>(std::uniform_int_distribution<int>(-128, 127)(engine)); });
     }
   }
 }

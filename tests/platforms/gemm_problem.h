@@ -88,7 +88,9 @@ class GemmProblem {
     const int64_t oh = s.h + 2 * s.pad - s.kh + 1, ow = s.w + 2 * s.pad - s.kw + 1;
     const auto same_taps = [](int64_t size, int64_t out, int64_t kernel, int64_t pad) {
       std::vector<std::pair<int64_t, int64_t>> ranges;  // [first, end)
-      const auto taps = [&](int64_t o) { return std::pair(std::max<int64_t>(0, pad - o), std::min(kernel, size + pad - o)); };
+      const auto taps = [&](int64_t o) {
+        return std::pair(std::max<int64_t>(0, pad - o), std::min(kernel, size + pad - o));
+      };
       for (int64_t o = 0; o < out; ++o) {
         if (o > 0 && taps(o) == taps(o - 1)) {
           ++ranges.back().second;
@@ -190,7 +192,8 @@ class GemmProblem {
     residual_ = std::make_unique<Bytes>(s.residual ? c_elements_ * c_element : 0);
     for (size_t i = 0; s.residual && i < c_elements_; ++i) put_random(residual_->data(), i);
     if (s.bias) {
-      for (size_t n = 0; n < columns; ++n) bias_.push_back(std::uniform_int_distribution<int>(-1000, 1000)(random_) / 512.0);
+      for (size_t n = 0; n < columns; ++n)
+        bias_.push_back(std::uniform_int_distribution<int>(-1000, 1000)(random_) / 512.0);
       if (num_ == Num::i8) {
         for (double& b : bias_) b *= 512;
       }

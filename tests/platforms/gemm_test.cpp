@@ -154,8 +154,20 @@ TEST_CASE("gemm: convolutions with padding, groups, images, row blocks and depth
       for (const int64_t channels : {1, 5, 8}) {
         for (const int64_t columns : {3, 16, 21}) {
           for (const int64_t rows : {1, 7, 64}) {
-            check(isa, num, {.images = 2, .h = 5, .w = 7, .channels = channels, .groups = 2, .columns = columns, .kh = 3,
-                             .kw = 3, .pad = 1, .a_gap = 3, .c_gap = 2, .k_blocks = blocks, .rows_per_block = rows});
+            check(isa, num,
+                  {.images = 2,
+                   .h = 5,
+                   .w = 7,
+                   .channels = channels,
+                   .groups = 2,
+                   .columns = columns,
+                   .kh = 3,
+                   .kw = 3,
+                   .pad = 1,
+                   .a_gap = 3,
+                   .c_gap = 2,
+                   .k_blocks = blocks,
+                   .rows_per_block = rows});
           }
         }
       }
@@ -163,7 +175,8 @@ TEST_CASE("gemm: convolutions with padding, groups, images, row blocks and depth
       check(isa, num, {.h = 2, .w = 2, .channels = 3, .columns = 5, .kh = 3, .kw = 3, .pad = 2});
       // The outermost pixels see padding alone: regions without segments.
       check(isa, num, {.h = 2, .w = 3, .channels = 3, .columns = 9, .kh = 2, .kw = 2, .pad = 3});
-      check(isa, num, {.w = 19, .channels = 64, .columns = 40, .k_blocks = num == Num::f16 ? 1 : 4, .rows_per_block = 8});
+      check(isa, num,
+            {.w = 19, .channels = 64, .columns = 40, .k_blocks = num == Num::f16 ? 1 : 4, .rows_per_block = 8});
       check(isa, num, {.w = 19, .channels = 3, .columns = 40, .bias = false});
     }
   });
@@ -246,7 +259,8 @@ TEST_CASE("gemm: int8 is the same on every instruction set") {
   std::vector<std::vector<uint8_t>> results;
   for_each_isa([&](Isa isa) {
     const KernelTable& table = kernel_table(isa, false);
-    GemmProblem problem(Num::i8, {.h = 6, .w = 6, .channels = 37, .columns = 29, .kh = 3, .kw = 3, .pad = 1}, table.geometry);
+    GemmProblem problem(Num::i8, {.h = 6, .w = 6, .channels = 37, .columns = 29, .kh = 3, .kw = 3, .pad = 1},
+                        table.geometry);
     table.gemm[2](problem.args(), 0, problem.args().items(), nullptr);
     results.emplace_back(problem.c(), problem.c() + problem.c_bytes());
   });

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,9 @@ using Kernel = std::function<void(int64_t begin, int64_t end, Tally*)>;
 bool same_bits(const Floats& a, const float* b) { return std::memcmp(a.data(), b, a.size() * sizeof(float)) == 0; }
 
 /// Runs the counted kernel whole and item by item, last first, and the uncounted one; `y` must come out the same, and the
-/// tally as planned.
-void check_runs(Floats& y, int64_t items, const Kernel& counted, const Kernel& uncounted, const Planned& planned) {
+/// tally as planned. `operands`: all buffers of the kernel, y included.
+void check_runs(std::initializer_list<const Floats*> operands, Floats& y, int64_t items, const Kernel& counted,
+                const Kernel& uncounted, const Planned& planned) {
   Tally whole;
   counted(0, items, &whole);
   const std::vector<float> result(y.data(), y.data() + y.size());
@@ -54,7 +56,9 @@ void check_runs(Floats& y, int64_t items, const Kernel& counted, const Kernel& u
 
   std::memset(y.data(), 0xff, y.size() * sizeof(float));
   Judge::instance().section([&] { uncounted(0, items, nullptr); });
-  Judge::instance().claim(current_isa, whole);
+  std::vector<Judge::Buffer> buffers;
+  for (const Floats* operand : operands) buffers.push_back({operand->data(), operand->size() * sizeof(float)});
+  Judge::instance().claim(current_isa, whole, false, buffers);
   CHECK(same_bits(y, result.data()));
 
   std::memset(y.data(), 0xff, y.size() * sizeof(float));
@@ -101,7 +105,7 @@ TEST_CASE("unary") {
         args.lo = -1.5f;
         args.hi = 2.0f;
         check_runs(
-            y, args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.unary(args, b, e, t); },
+            {&x, &y}, y, args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.unary(args, b, e, t); },
             [&](int64_t b, int64_t e, Tally* t) { uncounted.unary(args, b, e, t); },
             planned_unary(args, counted.geometry));
         double worst = 0;
@@ -148,7 +152,7 @@ void check_binary(const KernelTable& counted, const KernelTable& uncounted, Bina
   args.b = b.data();
   args.y = y.data();
   check_runs(
-      y, args.items(), [&](int64_t b0, int64_t e, Tally* t) { counted.binary(args, b0, e, t); },
+      {&a, &b, &y}, y, args.items(), [&](int64_t b0, int64_t e, Tally* t) { counted.binary(args, b0, e, t); },
       [&](int64_t b0, int64_t e, Tally* t) { uncounted.binary(args, b0, e, t); },
       planned_binary(args, counted.geometry));
   const bool clamp = args.epilogue.activation == Activation::clamp;
@@ -248,7 +252,8 @@ TEST_CASE("channel_affine in both layouts") {
             CAPTURE(inner);
             CAPTURE(rows);
             check_runs(
-                y, args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.channel_affine(args, b, e, t); },
+                {&x, &scale, &shift, &y}, y, args.items(),
+                [&](int64_t b, int64_t e, Tally* t) { counted.channel_affine(args, b, e, t); },
                 [&](int64_t b, int64_t e, Tally* t) { uncounted.channel_affine(args, b, e, t); },
                 planned_channel_affine(args, counted.geometry));
             bool equal = true;

@@ -19,26 +19,33 @@ struct GemmElement {
 
 inline double element(Num num, const void* data, int64_t i) {
   switch (num) {
-    case Num::f32: return static_cast<const float*>(data)[i];
-    case Num::f16: return to_float(static_cast<const Half*>(data)[i]);
-    case Num::i8: break;
+    case Num::f32:
+      return static_cast<const float*>(data)[i];
+    case Num::f16:
+      return to_float(static_cast<const Half*>(data)[i]);
+    case Num::i8:
+      break;
   }
   return static_cast<const int8_t*>(data)[i];
 }
 
 inline double activate(const Epilogue& epilogue, double x) {
   switch (epilogue.activation) {
-    case Activation::clamp: return std::fmax(epilogue.lo, std::fmin(epilogue.hi, x));
-    case Activation::tanh: return std::tanh(x);
-    case Activation::sigmoid: return 1 / (1 + std::exp(-x));
-    case Activation::none: break;
+    case Activation::clamp:
+      return std::fmax(epilogue.lo, std::fmin(epilogue.hi, x));
+    case Activation::tanh:
+      return std::tanh(x);
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Activation::none:
+      break;
   }
   return x;
 }
 
 /// Every real element of C, in no particular order. `bias` is one number a column (unpacked), or empty.
-inline std::vector<GemmElement> gemm(const GemmArgs& args, Num num, const WeightSource& weights, const DepthOrder& order,
-                                     const std::vector<double>& bias) {
+inline std::vector<GemmElement> gemm(const GemmArgs& args, Num num, const WeightSource& weights,
+                                     const DepthOrder& order, const std::vector<double>& bias) {
   std::vector<GemmElement> result;
   const auto add_column = [&](const Panel& panel, int32_t region, int64_t a_row, int64_t c_row, int32_t lane) {
     const int64_t n = panel.n0 + lane;
