@@ -12,7 +12,7 @@ install(DIRECTORY platforms engine DESTINATION "${include_dir}" FILES_MATCHING
         PATTERN platforms/kernels EXCLUDE PATTERN engine/onnx EXCLUDE)
 
 install(TARGETS tally_platforms tally_engine tally_layers tally_tally EXPORT tally)
-if(TARGET tally)
+if(TALLY_TOOLS)
   install(TARGETS tally)
 endif()
 

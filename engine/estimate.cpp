@@ -43,6 +43,7 @@ class Accountant {
     for (ValueId id : node.outputs) {
       if (id == kAbsent) continue;
       const TypedValue& value = graph_.values[static_cast<size_t>(id)];
+      if (!value.unknown.empty()) continue;
       row.output_shapes.push_back(value.shape);
       row.output_elements += element_count(value.shape);
       if (!row.cost.view) row.bytes_written += bytes_of_value(value);

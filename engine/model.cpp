@@ -80,7 +80,7 @@ CompiledModel::CompiledModel(Graph graph, const Registry& registry, LoadOptions 
   impl_->registry = registry;
   impl_->isa = choose_isa(options.isa);
   impl_->options = std::move(options);
-  impl_->carrying = shape_carrying_inputs(impl_->graph, registry);
+  impl_->carrying = shape_carrying_inputs(impl_->graph, registry, impl_->options.allow_unknown);
 }
 
 const Graph& CompiledModel::graph() const { return impl_->graph; }

@@ -11,6 +11,26 @@ namespace {
 /// Constants larger than this keep type and shape only when weights are not evaluated: enough for any shape arithmetic.
 constexpr int64_t kShapeElements = 4096;
 
+/// Stands for a node whose operator, or whose operands' types, are not known: estimates show it without figures, plans
+/// refuse it.
+class UnknownLayer final : public Layer {
+ public:
+  UnknownLayer(const Node& node, std::string reason) : Layer(node), reason_(std::move(reason)) {}
+  std::vector<TensorType> infer(Operands) const override { return {}; }
+  Cost cost(Operands, std::span<const TensorType>) const override {
+    Cost cost;
+    cost.coverage = Coverage::unknown;
+    cost.reason = reason_;
+    return cost;
+  }
+  std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType>) const override { refuse(); }
+  void prepare(const Candidate&, Preparation&) const override { refuse(); }
+
+ private:
+  [[noreturn]] void refuse() const { fail(label(), reason_, "must be known to be planned"); }
+  std::string reason_;
+};
+
 class Typer {
  public:
   Typer(const Graph& graph, const Registry& registry, const Binding& binding)
@@ -95,20 +115,39 @@ class Typer {
            ErrorCode::limit);
   }
 
+  /// Why a node's cost cannot be known; empty: it can.
+  std::string unknown_reason(const Node& node, const TypedNode& typed) const {
+    if (!registry_.knows(node)) return "operator " + node.op + " is not known";
+    for (ValueId id : typed.inputs)
+      if (id != kAbsent && !out_.values[static_cast<size_t>(id)].unknown.empty())
+        return "the shape of its input '" + out_.values[static_cast<size_t>(id)].name + "' is not known";
+    return "";
+  }
+
+  void add_unknown_node(const Node& node, TypedNode typed, const std::string& reason) {
+    typed.layer = std::make_shared<UnknownLayer>(node, reason);
+    for (const std::string& name : node.outputs)
+      typed.outputs.push_back(name.empty() ? kAbsent : add_value({name, DType::undefined, {}, {}, {}, reason}));
+    out_.nodes.push_back(std::move(typed));
+  }
+
   void add_node(const Node& node) {
     TypedNode typed;
     typed.name = node.name;
     typed.op = node.op;
     typed.scope = node.scope;
-    typed.layer = registry_.make(node);
     for (const std::string& name : node.inputs) typed.inputs.push_back(name.empty() ? kAbsent : id_of(name, node.label()));
+    if (binding_.allow_unknown)
+      if (const std::string reason = unknown_reason(node, typed); !reason.empty())
+        return add_unknown_node(node, std::move(typed), reason);
+    typed.layer = registry_.make(node);
     const std::vector<Operand> operands = out_.operands(typed);
     if (!operands.empty() && !operands[0].present) fail(node.label(), "an absent first input", "must be given");
     for (size_t i = 0; i < operands.size(); ++i)
       if (typed.layer->needs_value(static_cast<int>(i)) && operands[i].present &&
           (operands[i].constant == nullptr || !operands[i].constant->has_data()))
         fail(node.label(), "input '" + operands[i].name + "'", "must be constant or bound before planning");
-    const std::vector<TensorType> types = typed.layer->infer(operands);
+    const std::vector<TensorType> types = infer(node, *typed.layer, operands);
     if (types.size() < node.outputs.size())
       fail(node.label(), text(node.outputs.size(), " outputs"), text("must have at most ", types.size()));
     for (const TensorType& type : types) check_size(node.label(), type);
@@ -129,6 +168,16 @@ class Typer {
       wanted = true;
     }
     if (folded.empty() && wanted) out_.nodes.push_back(std::move(typed));
+  }
+
+  /// The layer's shape rule; an error that names no node (an operand of the wrong type) gets this one's name.
+  static std::vector<TensorType> infer(const Node& node, const Layer& layer, const std::vector<Operand>& operands) {
+    try {
+      return layer.infer(operands);
+    } catch (const Error& error) {
+      if (!error.node.empty()) throw;
+      throw Error(error.code, node.label(), error.found, error.required);
+    }
   }
 
   /// Values of a node that depends on no input, or nothing.
@@ -204,7 +253,7 @@ std::vector<TensorType> TypedGraph::output_types(const TypedNode& node) const {
   return list;
 }
 
-std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registry& registry) {
+std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registry& registry, bool allow_unknown) {
   std::set<std::string> needed;
   for (size_t i = graph.nodes.size(); i-- > 0;) {
     const Node& node = graph.nodes[i];
@@ -218,6 +267,7 @@ std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registr
         if (!input.empty()) needed.insert(input);
       continue;
     }
+    if (allow_unknown && !registry.knows(node)) continue;
     const std::unique_ptr<Layer> layer = registry.make(node);
     for (size_t k = 0; k < node.inputs.size(); ++k)
       if (!node.inputs[k].empty() && layer->needs_value(static_cast<int>(k))) needed.insert(node.inputs[k]);

@@ -17,6 +17,7 @@ struct TypedValue {
   Shape shape;
   std::optional<Tensor> constant;
   std::string source;  ///< of a constant: the tensor that it is, for counting params once
+  std::string unknown = {};  ///< why type and shape are not known (Binding::allow_unknown); empty: they are
 };
 
 struct TypedNode {
@@ -45,11 +46,12 @@ struct Binding {
   std::map<std::string, Tensor> values;      ///< of shape-carrying inputs
   bool evaluate_weights = true;              ///< false (estimate): large constants keep type and shape only
   int64_t max_tensor_bytes = int64_t{1} << 40; ///< of any one tensor
-  bool allow_unknown = false;                ///< unknown operators become layers of unknown cost
+  bool allow_unknown = false;                ///< unknown operators, and all that follows them, become layers of unknown cost
 };
 
 /// Names of the graph inputs whose values planning needs: those that reach an operand with needs_value().
-std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registry& registry);
+/// Operators that the registry does not know throw Error(model), or with `allow_unknown` need no values.
+std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registry& registry, bool allow_unknown = false);
 
 /// Throws Error(model) naming what is missing or contradictory.
 TypedGraph type_graph(const Graph& graph, const Registry& registry, const Binding& binding);

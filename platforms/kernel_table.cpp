@@ -13,6 +13,7 @@
 #define TALLY_CHOOSE(has) TALLY_PICK(TALLY_JOIN(TALLY_BUILT_, has) TALLY_CODE, TALLY_NO_CODE, )
 #define TALLY_IF_BUILT(name, code) TALLY_CHOOSE(TALLY_HAS_ISA_##name)(code)
 
+// clang-format off
 namespace tally {
 
 #define TALLY_ISA(name, family, base, flags) \
@@ -29,6 +30,7 @@ const KernelTable& kernel_table(Isa isa, bool counted) {
 #undef TALLY_ISA
     default: break;
   }
+  // clang-format on
   std::abort();  // an ISA that this build does not hold
 }
 

@@ -56,9 +56,9 @@ Error error_of(Graph graph) {
 }
 
 void check_mentions(const Error& error, const std::string& node, const std::string& found) {
-  CHECK_MESSAGE(error.node.find(node) != std::string::npos, error.what());
-  CHECK_MESSAGE(std::string(error.what()).find(found) != std::string::npos, error.what());
-  CHECK_MESSAGE(!error.required.empty(), error.what());
+  CHECK_MESSAGE(error.node.find(node) != std::string::npos, std::string(error.what()));
+  CHECK_MESSAGE(std::string(error.what()).find(found) != std::string::npos, std::string(error.what()));
+  CHECK_MESSAGE(!error.required.empty(), std::string(error.what()));
 }
 
 Tensor weights(Shape shape) { return Tensor(DType::f32, std::move(shape)); }
@@ -156,7 +156,7 @@ TEST_CASE("hostile: a real model with bytes flipped, cut and spliced") {
       context.run();
       ++ran;
     } catch (const Error& error) {
-      CHECK_MESSAGE(error.code != ErrorCode::internal, error.what());
+      CHECK_MESSAGE(error.code != ErrorCode::internal, std::string(error.what()));
       ++refused;
     }
   }

@@ -35,13 +35,13 @@ bool run_file(const char* path) {
 /// A Linear layer y = x·Wᵀ + b without ONNX, counters included.
 bool run_built() {
   tally::Builder b;
-  const auto x = b.input({1, 3});
+  const auto x = b.named(b.input({1, 3}), "x");
   const auto y = b.linear(x, b.constant({2, 3}, {1, 2, 3, 4, 5, 6}), b.constant({2}, {10, 20}));
   b.output(y);
   auto model = b.build({.threads = 1});
   tally::Context context(model);
   const float values[] = {1, 10, 100};
-  std::span<float> in = context.input<float>(0);
+  std::span<float> in = context.input<float>("x");
   for (size_t i = 0; i < 3; ++i) in[i] = values[i];
   context.run();
   std::span<const float> out = context.output<float>(0);
