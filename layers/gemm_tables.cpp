@@ -11,6 +11,7 @@ namespace tally {
 namespace {
 
 constexpr int64_t kMaxSegments = int64_t{1} << 22;
+constexpr int64_t kMaxGroups = int64_t{1} << 20, kMaxColumns = int64_t{1} << 27;
 constexpr int64_t kMaxExtent = std::numeric_limits<int32_t>::max();
 /// A panel's depth block stays in the second cache while the rows of a block pass; so do those rows.
 constexpr int64_t kPanelBlockBytes = 128 * 1024;
@@ -94,7 +95,7 @@ void GemmTables::pack_bias(const Geometry& geometry, const float* raw, int64_t s
 std::shared_ptr<GemmTables> make_gemm_tables(const GemmProblem& problem, const Geometry& geometry) {
   const int64_t rows = rows_of(problem);
   const auto depth = static_cast<int64_t>(problem.order.size());
-  if (problem.groups * problem.group_columns > kMaxExtent || depth > kMaxExtent || rows > kMaxExtent) return nullptr;
+  if (problem.groups > kMaxGroups || problem.groups * problem.group_columns > kMaxColumns || rows > kMaxExtent) return nullptr;
   auto tables = std::make_shared<GemmTables>();
   tables->order = problem.order;
   tables->n_stride = problem.n_stride;
