@@ -33,6 +33,7 @@ struct DepthWalk {
 
 /// Appends a run, joined to the last one where both A and the packed rows go on.
 void append(std::vector<Segment>& list, int64_t offset, int64_t row, int64_t length) {
+  if (length == 0) return;
   if (!list.empty() && list.back().a_offset + list.back().length == offset && list.back().w_row + list.back().length == row)
     list.back().length += static_cast<int32_t>(length);
   else

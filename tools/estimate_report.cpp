@@ -19,27 +19,26 @@ struct RowFigure {
   int64_t (*value)(const NodeEstimate&);
   Unit unit;
   int priority;  ///< of the column; -1: only in CSV and JSON
-  bool of_cost;  ///< unknown where the node's cost is
 };
 
 constexpr RowFigure kRowFigures[] = {
-    {"params", "params", [](const NodeEstimate& r) { return r.params; }, Unit::count, 1, true},
-    {"params_shared", "shared", [](const NodeEstimate& r) { return r.params_shared; }, Unit::count, 6, true},
-    {"buffers", "buffers", [](const NodeEstimate& r) { return r.buffers; }, Unit::count, 7, true},
-    {"constants", "consts", [](const NodeEstimate& r) { return r.constants; }, Unit::count, 8, true},
-    {"macs", "MACs", [](const NodeEstimate& r) { return r.cost.macs; }, Unit::count, 1, true},
-    {"macs_nopad", "no pad", [](const NodeEstimate& r) { return r.cost.macs_nopad; }, Unit::count, -1, true},
-    {"flops", "FLOPs", [](const NodeEstimate& r) { return r.flops(); }, Unit::count, -1, true},
-    {"ops_sequential", "sequential", [](const NodeEstimate& r) { return r.ops_sequential(); }, Unit::count, -1, true},
-    {"ops_fused", "fused", [](const NodeEstimate& r) { return r.ops_fused(); }, Unit::count, -1, true},
-    {"comparisons", "compare", [](const NodeEstimate& r) { return r.cost.comparisons; }, Unit::count, 4, true},
-    {"elementwise", "elementw", [](const NodeEstimate& r) { return r.cost.elementwise; }, Unit::count, 3, true},
-    {"special", "special", [](const NodeEstimate& r) { return r.cost.special; }, Unit::count, 5, true},
-    {"operations", "operations", [](const NodeEstimate& r) { return r.operations(); }, Unit::count, -1, true},
-    {"bytes_read", "read", [](const NodeEstimate& r) { return r.bytes_read; }, Unit::bytes, 2, true},
-    {"bytes_weights", "weights", [](const NodeEstimate& r) { return r.bytes_weights; }, Unit::bytes, 2, true},
-    {"bytes_written", "written", [](const NodeEstimate& r) { return r.bytes_written; }, Unit::bytes, 2, true},
-    {"output_elements", "elements", [](const NodeEstimate& r) { return r.output_elements; }, Unit::count, -1, false},
+    {"params", "params", [](const NodeEstimate& r) { return r.params; }, Unit::count, 1},
+    {"params_shared", "shared", [](const NodeEstimate& r) { return r.params_shared; }, Unit::count, 6},
+    {"buffers", "buffers", [](const NodeEstimate& r) { return r.buffers; }, Unit::count, 7},
+    {"constants", "consts", [](const NodeEstimate& r) { return r.constants; }, Unit::count, 8},
+    {"macs", "MACs", [](const NodeEstimate& r) { return r.cost.macs; }, Unit::count, 1},
+    {"macs_nopad", "no pad", [](const NodeEstimate& r) { return r.cost.macs_nopad; }, Unit::count, -1},
+    {"flops", "FLOPs", [](const NodeEstimate& r) { return r.flops(); }, Unit::count, -1},
+    {"ops_sequential", "sequential", [](const NodeEstimate& r) { return r.ops_sequential(); }, Unit::count, -1},
+    {"ops_fused", "fused", [](const NodeEstimate& r) { return r.ops_fused(); }, Unit::count, -1},
+    {"comparisons", "compare", [](const NodeEstimate& r) { return r.cost.comparisons; }, Unit::count, 4},
+    {"elementwise", "elementw", [](const NodeEstimate& r) { return r.cost.elementwise; }, Unit::count, 3},
+    {"special", "special", [](const NodeEstimate& r) { return r.cost.special; }, Unit::count, 5},
+    {"operations", "operations", [](const NodeEstimate& r) { return r.operations(); }, Unit::count, -1},
+    {"bytes_read", "read", [](const NodeEstimate& r) { return r.bytes_read; }, Unit::bytes, 2},
+    {"bytes_weights", "weights", [](const NodeEstimate& r) { return r.bytes_weights; }, Unit::bytes, 2},
+    {"bytes_written", "written", [](const NodeEstimate& r) { return r.bytes_written; }, Unit::bytes, 2},
+    {"output_elements", "elements", [](const NodeEstimate& r) { return r.output_elements; }, Unit::count, -1},
 };
 
 struct TotalFigure {
@@ -106,8 +105,7 @@ Table layer_table(const Estimate& estimate) {
   const bool any_unknown = std::any_of(estimate.layers.begin(), estimate.layers.end(), is_unknown);
   for (const NodeEstimate& row : estimate.layers) {
     std::vector<Cell> cells{row.name, row.op, row.scope, shapes_text(row.output_shapes)};
-    for (const RowFigure& figure : kRowFigures)
-      cells.push_back(known_figure(!figure.of_cost || !is_unknown(row), figure.value(row)));
+    for (const RowFigure& figure : kRowFigures) cells.push_back(known_figure(!is_unknown(row), figure.value(row)));
     cells.emplace_back(std::string(name_of(row.cost.coverage)));
     table.rows.push_back(std::move(cells));
   }
@@ -115,7 +113,7 @@ Table layer_table(const Estimate& estimate) {
   for (const RowFigure& figure : kRowFigures) {
     int64_t sum = 0;
     for (const NodeEstimate& row : estimate.layers) sum += figure.value(row);
-    table.totals.push_back(known_figure(!figure.of_cost || !any_unknown, sum));
+    table.totals.push_back(known_figure(!any_unknown, sum));
   }
   table.totals.emplace_back(std::string());
   return table;
@@ -186,7 +184,7 @@ ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estima
     layer["input_shapes"] = to_json(row.input_shapes);
     layer["output_shapes"] = to_json(row.output_shapes);
     for (const RowFigure& figure : kRowFigures)
-      layer[figure.key] = figure.of_cost && is_unknown(row) ? ordered_json() : ordered_json(figure.value(row));
+      layer[figure.key] = is_unknown(row) ? ordered_json() : ordered_json(figure.value(row));
     layer["coverage"] = name_of(row.cost.coverage);
     if (!row.cost.source.empty()) layer["source"] = row.cost.source;
     if (row.cost.coverage == Coverage::approximate) layer["reason"] = row.cost.reason;

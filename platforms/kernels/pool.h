@@ -33,6 +33,15 @@ TALLY_INLINE void pool_pixel(const PoolArgs& a, const float* x, float* y, const 
   }
 }
 
+/// Columns that the windows of an output row read, each as often as it is read. Where the first and the last window lie
+/// inside, so do all.
+inline int64_t columns_read(const PoolArgs& a) {
+  if (pool_columns(a, 0).taps.size() == a.kw && pool_columns(a, a.ow - 1).taps.size() == a.kw) return int64_t{a.ow} * a.kw;
+  int64_t read = 0;
+  for (int ox = 0; ox < a.ow; ++ox) read += pool_columns(a, ox).taps.size();
+  return read;
+}
+
 /// One output row of one image, channels across lanes, in blocks of four vectors while they last.
 template <class A, class Op, class Policy>
 inline void pool_channels_last(const PoolArgs& a, int64_t item, [[maybe_unused]] Tally* tally) {
@@ -42,7 +51,6 @@ inline void pool_channels_last(const PoolArgs& a, int64_t item, [[maybe_unused]]
   const float* x = a.x + image * a.h * a.w * a.channels;
   float* y = a.y + item * a.ow * a.channels;
   const PoolSpan rows = pool_rows(a, oy);
-  [[maybe_unused]] int64_t taps_read = 0;
   for (int ox = 0; ox < a.ow; ++ox, y += a.channels) {
     const PoolSpan columns = pool_columns(a, ox);
     const float count = pool_count(rows, columns);
@@ -54,10 +62,9 @@ inline void pool_channels_last(const PoolArgs& a, int64_t item, [[maybe_unused]]
     for (; c < a.channels; c += A::kLanes) {
       pool_pixel<A, Op, 1>(a, x, y + c, rows.taps, columns.taps, first + c, a.channels - c, count);
     }
-    if constexpr (Policy::kCounts) taps_read += columns.taps.size();
   }
   if constexpr (Policy::kCounts) {
-    count_pool(rows.taps.size() * taps_read * a.channels, int64_t{a.ow} * a.channels, *tally);
+    count_pool(rows.taps.size() * columns_read(a) * a.channels, int64_t{a.ow} * a.channels, *tally);
   }
 }
 

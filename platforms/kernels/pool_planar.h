@@ -24,8 +24,8 @@ inline void pool_planar_2x2(const PoolArgs& a, const float* x, float* y, [[maybe
       const auto both = Op::template add<A>(A::even(left, right), A::odd(left, right));
       store_up_to<A>(y + ox, Op::template finish<A>(both, count), outputs);
     }
-    if constexpr (Policy::kCounts) count_pool(4 * int64_t{a.ow}, a.ow, *tally);
   }
+  if constexpr (Policy::kCounts) count_pool(4 * int64_t{a.ow} * a.oh, int64_t{a.ow} * a.oh, *tally);
 }
 
 /// The one window that covers all `n` elements of a map.

@@ -236,6 +236,18 @@ TEST_CASE("conv: errors name node, found and required") {
   CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {}, 99) == "Conv 'c3': opset 99 must be 1 to 24");
 }
 
+TEST_CASE("conv: no channels leave the bias") {
+  GraphMaker g;
+  g.input("x", Tensor(DType::f32, {1, 0, 5, 5})).constant("w", Tensor(DType::f32, {3, 0, 3, 3}));
+  g.constant("b", float_tensor({3}, {1, 2, 3})).node("Conv", {"x", "w", "b"}, "y").output("y");
+  run_every_candidate(g, best_isa(), [](const Ran& ran) {
+    const std::vector<double> y = ran.outputs[0].to_double();
+    REQUIRE(y.size() == 27);
+    CHECK(y[0] == 1);
+    CHECK(y[26] == 3);
+  });
+}
+
 TEST_CASE("conv: an empty batch") {
   GraphMaker g;
   g.input("x", Tensor(DType::f32, {0, 2, 5, 5})).constant("w", float_tensor({3, 2, 3, 3}, random_values(54, 1)));

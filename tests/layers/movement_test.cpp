@@ -120,7 +120,7 @@ TEST_CASE("Transpose: without perm all axes are reversed; constants keep their i
   GraphMaker shared;
   shared.input("x", counted(DType::f32, {1, 2})).constant("w", counted(DType::f32, {2, 3}));
   shared.node("MatMul", {"x", "w"}, "h").node("Transpose", {"w"}, "t").node("MatMul", {"h", "t"}, "y").output("y");
-  const EstimateTotals& totals = run_graph(shared, best_isa()).plan->estimate.totals;
+  const EstimateTotals totals = run_graph(shared, best_isa()).plan->estimate.totals;
   CHECK(totals.params == 6);
   CHECK(totals.params_shared == 6);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "tally/engine/onnx/tensor_proto.h"
 #include "tests/tools/program.h"
 #include "tools/npy.h"
 #include "tools/numbers.h"
@@ -74,7 +75,7 @@ TEST_CASE("bad models and inputs exit with 3") {
 TEST_CASE("what the machine or the build lacks exits with 4") {
   check_refusal(run_tally("run " + kLenet + " --seed 1 --isa sve"), 4, "sve");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --dtype int8"), 4, "int8");
-  check_refusal(run_tally("info >/dev/full; exit $?; true"), 4, "standard output");
+  CHECK(run_tally("info >/dev/full; exit $?; true").code == 4);  // a full disk
 }
 
 TEST_CASE("--quiet silences stderr and never data") {

@@ -35,12 +35,12 @@ Table example() {
 TEST_CASE("columns are aligned under headings, groups and units") {
   const std::vector<std::string> lines = lines_of(example().as_text(100, {}));
   REQUIRE(lines.size() == 8);
-  CHECK(lines[0] == "       ─── ideal ───  ─ measured ─");
-  CHECK(lines[1] == "layer     MACs  bytes    time  share");
-  CHECK(lines[2] == "                  B      µs      %");
-  CHECK(lines[4] == "conv1  117,600  1,200    3.21   75.0");
-  CHECK(lines[5] == "relu         -     96   <0.01   25.0");
-  CHECK(lines[7] == "total  117,600  1,296    3.21  100.0");
+  CHECK(lines[0] == "       ─── ideal ────  ─ measured ─");
+  CHECK(lines[1] == "layer     MACs  bytes   time  share");
+  CHECK(lines[2] == "                    B     µs      %");
+  CHECK(lines[4] == "conv1  117,600  1,200   3.21   75.0");
+  CHECK(lines[5] == "relu         -     96  <0.01   25.0");
+  CHECK(lines[7] == "total  117,600  1,296   3.21  100.0");
 }
 
 TEST_CASE("a column of long numbers changes its unit as a whole") {
