@@ -148,12 +148,14 @@ class Typer {
           (operands[i].constant == nullptr || !operands[i].constant->has_data()))
         fail(node.label(), "input '" + operands[i].name + "'", "must be constant or bound before planning");
     const std::vector<TensorType> types = infer(node, *typed.layer, operands);
-    if (types.size() < node.outputs.size())
-      fail(node.label(), text(node.outputs.size(), " outputs"), text("must have at most ", types.size()));
+    size_t wanted_outputs = node.outputs.size();  // without the trailing ones that nobody wants
+    while (wanted_outputs > 0 && node.outputs[wanted_outputs - 1].empty()) --wanted_outputs;
+    if (types.size() < wanted_outputs)
+      fail(node.label(), text(wanted_outputs, " outputs"), text("must have at most ", types.size()));
     for (const TensorType& type : types) check_size(node.label(), type);
     std::vector<Tensor> folded = fold(typed, operands, types);
     bool wanted = false;
-    for (size_t i = 0; i < node.outputs.size(); ++i) {
+    for (size_t i = 0; i < wanted_outputs; ++i) {
       if (node.outputs[i].empty()) {
         typed.outputs.push_back(kAbsent);
         continue;

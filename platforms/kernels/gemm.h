@@ -202,6 +202,7 @@ class GemmSweep {
   /// once: multiplying after every tile cost up to 2 % of LeNet-5's second convolution.
   TALLY_INLINE void count_chunk() {
     int64_t depth = 0, padded_depth = 0;
+#pragma GCC unroll 4
     for (const Segment* s = tile_.segment; s != tile_.segment_end; ++s) {
       depth += s->length;
       if constexpr (F::kStep > 1) padded_depth += (s->length + F::kStep - 1) / F::kStep * F::kStep;

@@ -43,8 +43,8 @@ inline int64_t columns_read(const PoolArgs& a) {
 }
 
 /// One output row of one image, channels across lanes, in blocks of four vectors while they last.
-template <class A, class Op, class Policy>
-inline void pool_channels_last(const PoolArgs& a, int64_t item, [[maybe_unused]] Tally* tally) {
+template <class A, class Op>
+inline void pool_channels_last(const PoolArgs& a, int64_t item) {
   constexpr int kBlock = 4 * A::kLanes;
   const int64_t image = item / a.oh;
   const int oy = static_cast<int>(item % a.oh);
@@ -63,19 +63,26 @@ inline void pool_channels_last(const PoolArgs& a, int64_t item, [[maybe_unused]]
       pool_pixel<A, Op, 1>(a, x, y + c, rows.taps, columns.taps, first + c, a.channels - c, count);
     }
   }
-  if constexpr (Policy::kCounts) {
-    count_pool(rows.taps.size() * columns_read(a) * a.channels, int64_t{a.ow} * a.channels, *tally);
-  }
+}
+
+/// What pool_channels_last moved for items [begin, end).
+inline void count_channels_last(const PoolArgs& a, int64_t begin, int64_t end, Tally& tally) {
+  int64_t rows_read = 0;
+  for (int64_t item = begin; item < end; ++item) rows_read += pool_rows(a, static_cast<int>(item % a.oh)).taps.size();
+  count_pool(rows_read * columns_read(a) * a.channels, (end - begin) * a.ow * a.channels, tally);
 }
 
 template <class A, class Op, class Policy>
 inline void pool_items(const PoolArgs& a, int64_t begin, int64_t end, Tally* tally) {
   for (int64_t item = begin; item < end; ++item) {
     if (a.channels_last) {
-      pool_channels_last<A, Op, Policy>(a, item, tally);
+      pool_channels_last<A, Op>(a, item);
     } else {
       pool_planar<A, Op, Policy>(a, item, tally);
     }
+  }
+  if constexpr (Policy::kCounts) {
+    if (a.channels_last) count_channels_last(a, begin, end, *tally);
   }
 }
 

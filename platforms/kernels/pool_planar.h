@@ -11,8 +11,8 @@ TALLY_INLINE void count_pool([[maybe_unused]] int64_t loaded, [[maybe_unused]] i
 }
 
 /// 2 × 2 windows, stride 2, all inside: rows first, then neighbours; every input is read once.
-template <class A, class Op, class Policy>
-inline void pool_planar_2x2(const PoolArgs& a, const float* x, float* y, [[maybe_unused]] Tally* tally) {
+template <class A, class Op>
+inline void pool_planar_2x2(const PoolArgs& a, const float* x, float* y) {
   const float count = static_cast<float>(a.kh * a.kw);
   for (int oy = 0; oy < a.oh; ++oy, x += 2 * a.w, y += a.ow) {
     for (int64_t ox = 0; ox < a.ow; ox += A::kLanes) {
@@ -25,7 +25,6 @@ inline void pool_planar_2x2(const PoolArgs& a, const float* x, float* y, [[maybe
       store_up_to<A>(y + ox, Op::template finish<A>(both, count), outputs);
     }
   }
-  if constexpr (Policy::kCounts) count_pool(4 * int64_t{a.ow} * a.oh, int64_t{a.ow} * a.oh, *tally);
 }
 
 /// The one window that covers all `n` elements of a map.
@@ -118,7 +117,8 @@ inline void pool_planar(const PoolArgs& a, int64_t channel, Tally* tally) {
   float* y = a.y + channel * a.oh * a.ow;
   const bool inside = a.pt == 0 && a.pl == 0 && (a.oh - 1) * a.sh + a.kh <= a.h && (a.ow - 1) * a.sw + a.kw <= a.w;
   if (inside && a.kh == 2 && a.kw == 2 && a.sh == 2 && a.sw == 2 && a.dh == 1 && a.dw == 1) {
-    pool_planar_2x2<A, Op, Policy>(a, x, y, tally);
+    pool_planar_2x2<A, Op>(a, x, y);
+    if constexpr (Policy::kCounts) count_pool(4 * int64_t{a.ow} * a.oh, int64_t{a.ow} * a.oh, *tally);
   } else if (inside && a.oh == 1 && a.ow == 1 && a.kh == a.h && a.kw == a.w && a.dh == 1 && a.dw == 1) {
     pool_planar_global<A, Op, Policy>(a, x, y, tally);
   } else {
