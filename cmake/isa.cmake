@@ -53,7 +53,7 @@ function(tally_add_isas target)
     endif()
     add_library(tally_isa_${name} OBJECT "${source}")
     target_include_directories(tally_isa_${name} PRIVATE "${TALLY_INCLUDE_DIR}")
-    target_compile_options(tally_isa_${name} PRIVATE ${flags} ${TALLY_ISA_OPTIONS})
+    target_compile_options(tally_isa_${name} PRIVATE ${TALLY_ISA_OPTIONS} ${flags})  # a later -O2 would undo the row's flags
     target_compile_definitions(tally_isa_${name} PRIVATE xsimd=xsimd_${name} TALLY_ISA_NAMESPACE=isa_${name} TALLY_ISA_NAME=${name})
     tally_private_headers(tally_isa_${name} xsimd)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:tally_isa_${name}>)

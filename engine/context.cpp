@@ -73,7 +73,7 @@ struct Context::Impl {
 
   /// Values that the plan depends on are in it; their buffers hold them all the same, for who reads them back.
   void copy_in(const PlanInput& input, const Tensor& tensor) {
-    std::memcpy(table.address[static_cast<size_t>(input.buffer)], tensor.data(), tensor.bytes());
+    if (tensor.bytes() > 0) std::memcpy(table.address[static_cast<size_t>(input.buffer)], tensor.data(), tensor.bytes());
   }
 
   void clear_tallies() noexcept {

@@ -3,8 +3,9 @@
 // takes the same operations whatever its value, so that the FMA lanes of a call are a constant, kFmaPerVector. That constant
 // is not written down but counted: the same template runs at compile time on CountingArch.
 //
-// Error over all floats (tests/platforms/math_test.cpp): with FMA at most 2 ULP, without FMA at most 3 ULP; infinities, NaN,
-// signed zeros, denormal arguments and denormal results included.
+// Error at most 2 ULP, with or without FMA, over all floats: infinities, NaN, signed zeros, denormal arguments and denormal
+// results included (tests/platforms/math_test.cpp). Worst seen over every 37th bit pattern, AVX2 and SSE2: exp 0.87 and
+// 1.15, tanh 1.32 and 1.30, sigmoid 1.61 and 1.79.
 //
 // No constant factor 2 and no division by a constant: compilers turn the first into an addition and the second into a
 // multiplication, and the count would no longer be what runs.
@@ -85,7 +86,7 @@ TALLY_INLINE constexpr typename Arch::Vec tanh_vec(typename Arch::Vec x) {
 }
 
 /// y = 1/(1 + e^{−x}). With e = e^{−|x|} and q = e/(1 + e): 1 − q, or for negative x e·(1 − q), which keeps small results
-/// accurate down to the last denormal. The plain quotients err by up to 2.03 ULP near x = −2, this form by 1.6.
+/// accurate down to the last denormal. The plain quotients err by up to 2.03 ULP near x = −2, this form by 1.8.
 template <class Arch>
 TALLY_INLINE constexpr typename Arch::Vec sigmoid_vec(typename Arch::Vec x) {
   using Vec = typename Arch::Vec;

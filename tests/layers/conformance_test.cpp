@@ -117,7 +117,7 @@ Tensor read_stored(const fs::path& file, const ValueInfo& declared) {
   Tensor stored = read_tensor_proto(file).tensor;
   if (declared.dtype != DType::bf16 || stored.dtype() != DType::u16) return stored;
   Tensor tensor(DType::bf16, stored.shape());
-  std::memcpy(tensor.mutable_data(), stored.data(), stored.bytes());
+  if (stored.bytes() > 0) std::memcpy(tensor.mutable_data(), stored.data(), stored.bytes());
   return tensor;
 }
 

@@ -87,7 +87,7 @@ inline Ran run_graph(const GraphMaker& made, Isa isa, bool rewrite = true, const
   Ran ran{context.shared_plan(), record.tallies, {}};
   for (size_t i = 0; i < made.graph.outputs.size(); ++i) {
     ran.outputs.push_back(context.output_tensor(i));
-    CHECK(std::memcmp(plain[i].data(), ran.outputs[i].data(), plain[i].bytes()) == 0);
+    CHECK((plain[i].bytes() == 0 || std::memcmp(plain[i].data(), ran.outputs[i].data(), plain[i].bytes()) == 0));
   }
   const auto sum = [](const GapTerms& terms) {
     int64_t total = 0;
