@@ -49,6 +49,7 @@ TEST_CASE("usage errors exit with 2 and one line") {
   check_refusal(run_tally("run " + kLenet + " --seed 1 -i nobody=x.npy"), 2, "nobody");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --max-memory lots"), 2, "lots");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --output /no/such/folder/x"), 2, "/no/such/folder");
+  check_refusal(run_tally("run " + kLenet + " --seed 1 --output /dev/full"), 2, "/dev/full");
   check_refusal(run_tally("explain " + kLenet + " nothing"), 2, "near: ");
 }
 
@@ -125,6 +126,29 @@ TEST_CASE("tables fit 100 columns") {
   }
   check_width(run_tally("explain " + kLenet + " 0").out);
   check_width(run_tally("info").out);
+}
+
+TEST_CASE("an unknown operator is refused, or has a row without figures") {
+  const TemporaryFolder folder;
+  const std::string file = (folder.path / "unknown.onnx").string();
+  Builder b;
+  const auto x = b.named(b.input({1, 4}), "x");
+  const auto known = b.named(b.relu(x), "known"), foo = b.named(b.node("Foo", {known})[0], "foo");
+  b.output(b.named(b.relu(foo), "after"));
+  write_onnx(b.graph(), file);
+  check_refusal(run_tally("estimate " + file), 3, "Foo 'foo'");
+  check_refusal(run_tally("run " + file + " --seed 1"), 3, "Foo 'foo'");
+  const nlohmann::json document = document_of("estimate " + file + " --allow-unknown");
+  REQUIRE(document["layers"].size() == 3);
+  CHECK(document["layers"][0]["elementwise"] == 4);
+  for (const size_t row : {1, 2}) {
+    CHECK(document["layers"][row]["coverage"] == "unknown");
+    CHECK(document["layers"][row]["macs"].is_null());
+    CHECK(document["layers"][row]["missing"].is_object());
+  }
+  CHECK(document["totals"]["macs"].is_null());
+  CHECK(document["totals"]["missing"].is_object());
+  CHECK(run_tally("estimate " + file + " --allow-unknown").out.find("n/a") != std::string::npos);
 }
 
 TEST_CASE("formats and files") {
