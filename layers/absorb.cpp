@@ -1,5 +1,5 @@
-// The rewrite rules. Each looks at one node: at its only reader for what it could apply itself, at the node before it for what
-// it could read through. None looks past a graph output or a value that is read twice.
+// The rewrite rules. Each looks at one node: at its only reader for what it could apply itself, at the node before it
+// for what it could read through. None looks past a graph output or a value that is read twice.
 #include "tally/layers/absorb.h"
 
 #include <algorithm>
@@ -58,7 +58,8 @@ bool bypass_identity(Rewriter& rewriter, int index) {
   const int view = node.layer->view_of();
   if (view < 0 || !node.layer->view_keeps_layout() || node.outputs.size() != 1) return false;
   // Straight from a graph input or constant to a graph output there is nobody to answer for the node.
-  if (rewriter.is_output(node.outputs[0]) && rewriter.producer(node.inputs[static_cast<size_t>(view)]) < 0) return false;
+  if (rewriter.is_output(node.outputs[0]) && rewriter.producer(node.inputs[static_cast<size_t>(view)]) < 0)
+    return false;
   rewriter.bypass(index, view);
   return true;
 }
@@ -67,7 +68,8 @@ bool bypass_identity(Rewriter& rewriter, int index) {
 bool bypass_empty_padding(Rewriter& rewriter, int index) {
   const TypedNode& node = rewriter.node(index);
   const auto* offer = as<OffersZeroPadding>(node);
-  if (!offer || node.outputs.size() != 1 || !same_type(rewriter.value(node.inputs[0]), rewriter.value(node.outputs[0]))) return false;
+  if (!offer || node.outputs.size() != 1 || !same_type(rewriter.value(node.inputs[0]), rewriter.value(node.outputs[0])))
+    return false;
   const auto pads = offer->zero_padding(rewriter.graph().operands(node));
   if (!pads || std::any_of(pads->begin(), pads->end(), [](int64_t p) { return p != 0; })) return false;
   if (rewriter.is_output(node.outputs[0]) && rewriter.producer(node.inputs[0]) < 0) return false;
@@ -156,7 +158,8 @@ bool absorb_residual(Rewriter& rewriter, int index) {
   const TypedNode& addition = rewriter.node(reader.index);
   if (addition.inputs.size() != 2 || !offer->adds(rewriter.graph().operands(addition))) return false;
   const ValueId addend = addition.inputs[static_cast<size_t>(1 - reader.input)];
-  if (rewriter.value(addend).constant || !same_type(rewriter.value(addend), rewriter.value(addition.outputs[0]))) return false;
+  if (rewriter.value(addend).constant || !same_type(rewriter.value(addend), rewriter.value(addition.outputs[0])))
+    return false;
   auto layer = taker->with_residual(rewriter.graph().operands(node));
   if (!layer) return false;
   std::vector<ValueId> inputs = node.inputs;

@@ -30,8 +30,8 @@ class OffersEpilogue {
 class OffersChannelMap {
  public:
   virtual ~OffersChannelMap() = default;
-  /// The map along `axis` of in[data], one scale and shift for each of its elements; nothing where it is no such map (it
-  /// varies along another axis, or changes the shape).
+  /// The map along `axis` of in[data], one scale and shift for each of its elements; nothing where it is no such map
+  /// (it varies along another axis, or changes the shape).
   virtual std::optional<ChannelMap> channel_map(Operands in, int data, int64_t axis) const = 0;
 };
 
@@ -106,7 +106,8 @@ class TakesTransposition {
  public:
   virtual ~TakesTransposition() = default;
   /// The layer that reads what the transposition reads; null where it cannot, or would lose by it.
-  virtual std::shared_ptr<const Layer> with_transposition(Operands in, const std::vector<size_t>& permutation) const = 0;
+  virtual std::shared_ptr<const Layer> with_transposition(Operands in,
+                                                          const std::vector<size_t>& permutation) const = 0;
 };
 
 /// A layer that reads its input 0 as a matrix and can read it straight from the tensor that a view flattened.

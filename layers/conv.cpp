@@ -58,7 +58,8 @@ ConvShape Conv::shape_of(Operands in) const {
   if (x.size() < 3 || x.size() > 4)
     fail(label(), text("X of shape ", to_string(x)),
          "must have 1 or 2 spatial dimensions (rank 3 or 4): others are not supported");
-  if (w.size() != x.size()) fail(label(), text("W of shape ", to_string(w)), text("must have rank ", x.size(), " like X"));
+  if (w.size() != x.size())
+    fail(label(), text("W of shape ", to_string(w)), text("must have rank ", x.size(), " like X"));
   ConvShape s;
   s.N = x[0];
   s.C = x[1];
@@ -66,7 +67,8 @@ ConvShape Conv::shape_of(Operands in) const {
   s.G = group_;
   if (s.C % s.G != 0) fail(label(), text("group=", s.G), text("must divide C=", s.C));
   if (s.M % s.G != 0) fail(label(), text("group=", s.G), text("must divide M=", s.M));
-  if (w[1] != s.C / s.G) fail(label(), text("W of shape ", to_string(w)), text("must have C/group=", s.C / s.G, " in dimension 1"));
+  if (w[1] != s.C / s.G)
+    fail(label(), text("W of shape ", to_string(w)), text("must have C/group=", s.C / s.G, " in dimension 1"));
   if (in.size() > kB && in[kB].present && in[kB].shape != Shape{s.M})
     fail(label(), text("B of shape ", to_string(in[kB].shape)), text("must have shape ", s.M));
   const size_t rank = x.size() - 2;
@@ -84,11 +86,10 @@ std::vector<TensorType> Conv::infer(Operands in) const {
   return {{in[kX].dtype, y}};
 }
 
-Role Conv::role(int input, Operands) const {
-  return input == kW || input == kB ? Role::weight : Role::activation;
-}
+Role Conv::role(int input, Operands) const { return input == kW || input == kB ? Role::weight : Role::activation; }
 
-// Conv, opset 1 to 22: every output is a sum of C/g·kH·kW products, padding taps counted; a bias is one addition an output.
+// Conv, opset 1 to 22: every output is a sum of C/g·kH·kW products, padding taps counted; a bias is one addition an
+// output.
 Cost Conv::cost(Operands in, std::span<const TensorType>) const {
   const ConvShape s = shape_of(in);
   const bool planar = in[kX].shape.size() == 4;
@@ -150,7 +151,7 @@ ImageStrides image_strides(Layout layout, int64_t C, int64_t H, int64_t W, int64
   return {H * W * channel_stride, 1, W * channel_stride, channel_stride};
 }
 
-// ----------------------------------------------------------------------------------------------------------- absorption
+// ---------------------------------------------------------------------------------------------------------- absorption
 
 std::shared_ptr<const Layer> Conv::with_epilogue(Operands in, const Epilogue& epilogue) const {
   if (in[kX].dtype != DType::f32 || tail_.epilogue.activation != Activation::none) return nullptr;
@@ -161,6 +162,8 @@ std::shared_ptr<const Layer> Conv::with_epilogue(Operands in, const Epilogue& ep
 
 std::shared_ptr<const Layer> Conv::with_residual(Operands in) const {
   if (in[kX].dtype != DType::f32 || tail_.residual || tail_.epilogue.activation != Activation::none) return nullptr;
+  // Only the matrix kernel adds residuals, and groups of a few channels would leave most of its lanes empty.
+  if (group_ > 1 && shape_of(in).group_outputs() < 8) return nullptr;
   auto layer = std::make_shared<Conv>(*this);
   layer->tail_.residual = true;
   return layer;
@@ -208,7 +211,8 @@ std::shared_ptr<const Layer> Conv::with_zero_padding(Operands in, const Shape& u
 std::shared_ptr<const Layer> Conv::with_transposition(Operands in, const std::vector<size_t>& permutation) const {
   const size_t rank = in[kX].shape.size();
   // Only the matrix kernel reads pixels anywhere; groups do better with kernels of their own.
-  if (in[kX].dtype != DType::f32 || channels_inner_ || group_ != 1 || permutation.size() != rank || rank < 3) return nullptr;
+  if (in[kX].dtype != DType::f32 || channels_inner_ || group_ != 1 || permutation.size() != rank || rank < 3)
+    return nullptr;
   std::vector<size_t> channels_first(rank);
   for (size_t i = 2; i < rank; ++i) channels_first[i] = i - 1;
   channels_first[1] = rank - 1;

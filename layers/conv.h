@@ -11,7 +11,8 @@ struct ConvTail {
   Epilogue epilogue;
 };
 
-/// Operands: X [N, C, (H,) W] (after an absorbed Transpose [N, (H,) W, C]), W [M, C/G, (kH,) kW], optional B [M], and after an absorbed Add its other operand [N, M, …].
+/// Operands: X [N, C, (H,) W] (after an absorbed Transpose [N, (H,) W, C]), W [M, C/G, (kH,) kW], optional B [M], and
+/// after an absorbed Add its other operand [N, M, …].
 class Conv final : public Layer,
                    public TakesEpilogue,
                    public TakesResidual,

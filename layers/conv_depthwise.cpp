@@ -56,7 +56,9 @@ int64_t padded_channels_of(const ConvTask& task, const Geometry& g) {
 void list_conv_depthwise(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list) {
   const ConvShape& s = task.shape;
   if (task.in[Conv::kX].dtype != DType::f32 || !context.kernels->depthwise || !s.depthwise()) return;
-  if (task.channels_inner || task.tail.residual || !task.constant_weights() || !fits(s.y) || !fits(s.x) || s.outputs() == 0) return;
+  if (task.channels_inner || task.tail.residual || !task.constant_weights() || !fits(s.y) || !fits(s.x) ||
+      s.outputs() == 0)
+    return;
   if (s.N > kMaxExtent || s.C > kMaxExtent / 2) return;
   const Geometry& g = context.kernels->geometry;
   const DepthwiseArgs args = depthwise_args(task, padded_channels_of(task, g));
@@ -81,8 +83,10 @@ void prepare_conv_depthwise(const ConvTask& task, const Candidate& candidate, Pr
   if (task.has_bias()) {
     const Operand& b = task.in[Conv::kB];
     AlignedBuffer bias(channels * sizeof(float));
-    pack_depthwise(b.constant->values<float>().data(), 1, args.real_channels, args.channels, reinterpret_cast<float*>(bias.data()));
-    pointers.push_back({offsetof(DepthwiseArgs, bias), preparation.add_weights(std::move(bias), b.name + " padded"), 0});
+    pack_depthwise(b.constant->values<float>().data(), 1, args.real_channels, args.channels,
+                   reinterpret_cast<float*>(bias.data()));
+    pointers.push_back(
+        {offsetof(DepthwiseArgs, bias), preparation.add_weights(std::move(bias), b.name + " padded"), 0});
   }
   preparation.add_kernel<[](const KernelTable& t) { return t.depthwise; }>(
       args, std::move(pointers), planned_of(args, task.has_bias(), preparation.geometry()), candidate.cycles);

@@ -1,4 +1,5 @@
-// Convolution as a matrix product without im2col: rows are output pixels, depth is the valid taps, columns are channels.
+// Convolution as a matrix product without im2col: rows are output pixels, depth is the valid taps, columns are
+// channels.
 #include <limits>
 
 #include "tally/layers/conv_methods.h"
@@ -19,12 +20,14 @@ struct DepthWalk {
 
   /// Depth row of input channel c (of the group), tap (ky, kx).
   int64_t row(int64_t c, int64_t ky, int64_t kx) const {
-    return layout == Layout::plain ? (c * s.y.kernel + ky) * s.x.kernel + kx : (ky * s.x.kernel + kx) * s.group_inputs() + c;
+    return layout == Layout::plain ? (c * s.y.kernel + ky) * s.x.kernel + kx
+                                   : (ky * s.x.kernel + kx) * s.group_inputs() + c;
   }
   int64_t offset(int64_t c, int64_t ky, int64_t kx) const {
     return c * x.c + (ky * s.y.dilation - s.y.pad_begin) * x.y + (kx * s.x.dilation - s.x.pad_begin) * x.x;
   }
-  /// Elements that lie together in A: taps of a row in plain, channels (and taps, where no channel is left out) otherwise.
+  /// Elements that lie together in A: taps of a row in plain, channels (and taps, where no channel is left out)
+  /// otherwise.
   bool merges_taps() const {
     if (s.x.dilation != 1) return false;
     return layout == Layout::plain || (s.G == 1 && x.x == s.C);
@@ -34,7 +37,8 @@ struct DepthWalk {
 /// Appends a run, joined to the last one where both A and the packed rows go on.
 void append(std::vector<Segment>& list, int64_t offset, int64_t row, int64_t length) {
   if (length == 0) return;
-  if (!list.empty() && list.back().a_offset + list.back().length == offset && list.back().w_row + list.back().length == row)
+  if (!list.empty() && list.back().a_offset + list.back().length == offset &&
+      list.back().w_row + list.back().length == row)
     list.back().length += static_cast<int32_t>(length);
   else
     list.push_back({static_cast<int32_t>(offset), static_cast<int32_t>(row), static_cast<int32_t>(length)});
@@ -50,7 +54,8 @@ std::vector<Segment> segments_of(const DepthWalk& d, const TapBand& y, const Tap
         append(list, d.offset(c, ky, x.tap_begin), d.row(c, ky, x.tap_begin), x.taps() * channels);
         continue;
       }
-      for (int64_t kx = x.tap_begin; kx < x.tap_end; ++kx) append(list, d.offset(c, ky, kx), d.row(c, ky, kx), channels);
+      for (int64_t kx = x.tap_begin; kx < x.tap_end; ++kx)
+        append(list, d.offset(c, ky, kx), d.row(c, ky, kx), channels);
     }
   return list;
 }
@@ -61,16 +66,18 @@ bool fits(const DepthWalk& d, size_t bands_y, size_t bands_x) {
   const auto reach = [](const WindowAxis& a, int64_t stride) {
     return static_cast<double>(a.extent() + a.pad_begin) * static_cast<double>(stride);
   };
-  const double offsets = reach(s.y, d.x.y) + reach(s.x, d.x.x) + static_cast<double>(s.group_inputs()) * static_cast<double>(d.x.c);
+  const double offsets =
+      reach(s.y, d.x.y) + reach(s.x, d.x.x) + static_cast<double>(s.group_inputs()) * static_cast<double>(d.x.c);
   const double runs = d.layout == Layout::plain ? static_cast<double>(s.group_inputs()) : 1;
   const double segments = static_cast<double>(bands_y) * static_cast<double>(bands_x) * runs *
                           static_cast<double>(s.y.kernel) * static_cast<double>(s.x.kernel);
-  return offsets < kMaxOffset && segments < 4e6 && s.depth() < kMaxDepth && s.y.out < kMaxOffset && s.x.out < kMaxOffset;
+  return offsets < kMaxOffset && segments < 4e6 && s.depth() < kMaxDepth && s.y.out < kMaxOffset &&
+         s.x.out < kMaxOffset;
 }
 
 /// Tables for a convolution that reads `x` and writes `y`; null where they would be too large.
-std::shared_ptr<GemmTables> conv_tables(const ConvTask& task, Layout in, Layout out, int64_t x_channels, int64_t y_channels,
-                                        const Geometry& geometry) {
+std::shared_ptr<GemmTables> conv_tables(const ConvTask& task, Layout in, Layout out, int64_t x_channels,
+                                        int64_t y_channels, const Geometry& geometry) {
   const ConvShape& s = task.shape;
   if (task.channels_inner) in = Layout::channels_last;  // as far as this kernel is concerned
   const DepthWalk depth{in, s, image_strides(in, s.C, s.y.in, s.x.in, x_channels)};

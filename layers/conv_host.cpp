@@ -1,4 +1,5 @@
-// Convolution by plain loops: float16, bfloat16 and float64, and float32 where no kernel's tables would fit. Sums in double.
+// Convolution by plain loops: float16, bfloat16 and float64, and float32 where no kernel's tables would fit. Sums in
+// double.
 #include <algorithm>
 #include <cmath>
 
@@ -11,10 +12,14 @@ namespace {
 
 double finish(const Epilogue& e, double x) {
   switch (e.activation) {
-    case Activation::clamp: return std::max<double>(e.lo, std::min<double>(e.hi, x));
-    case Activation::tanh: return std::tanh(x);
-    case Activation::sigmoid: return 1.0 / (1.0 + std::exp(-x));
-    case Activation::none: break;
+    case Activation::clamp:
+      return std::max<double>(e.lo, std::min<double>(e.hi, x));
+    case Activation::tanh:
+      return std::tanh(x);
+    case Activation::sigmoid:
+      return 1.0 / (1.0 + std::exp(-x));
+    case Activation::none:
+      break;
   }
   return x;
 }
@@ -37,7 +42,8 @@ struct HostOperands {
 
 /// One output map; returns its products.
 template <class T>
-int64_t run_map(const ConvShape& s, const ConvTail& tail, const ImageStrides& x, const HostOperands<T>& t, int64_t n, int64_t m) {
+int64_t run_map(const ConvShape& s, const ConvTail& tail, const ImageStrides& x, const HostOperands<T>& t, int64_t n,
+                int64_t m) {
   const T* image = t.x + n * x.image + m / s.group_outputs() * s.group_inputs() * x.c;
   const T* weights = t.w + m * s.depth();
   int64_t macs = 0;
@@ -83,9 +89,10 @@ void add_host_step(const ConvTask& task, double cycles, Preparation& preparation
   const ImageStrides x = image_strides(task.channels_inner ? Layout::channels_last : Layout::plain, task.shape.C,
                                        task.shape.y.in, task.shape.x.in, task.shape.C);
   auto run = [s = task.shape, tail = task.tail, x](const std::vector<std::byte*>& p, int64_t begin, int64_t end,
-                                                Tally* tally) noexcept {
+                                                   Tally* tally) noexcept {
     const HostOperands<T> t{reinterpret_cast<const T*>(p[0]), reinterpret_cast<const T*>(p[1]),
-                            reinterpret_cast<const T*>(p[2]), reinterpret_cast<const T*>(p[3]), reinterpret_cast<T*>(p[4])};
+                            reinterpret_cast<const T*>(p[2]), reinterpret_cast<const T*>(p[3]),
+                            reinterpret_cast<T*>(p[4])};
     const int64_t pixels = s.y.out * s.x.out;
     for (int64_t map = begin; map < end; ++map) {
       const int64_t macs = run_map(s, tail, x, t, map / s.M, map % s.M);

@@ -13,9 +13,7 @@ struct ConvTask {
   bool channels_inner = false;  ///< X is plain with channels innermost
 
   bool has_bias() const { return in.size() > Conv::kB && in[Conv::kB].present; }
-  bool constant_weights() const {
-    return in[Conv::kW].constant && (!has_bias() || in[Conv::kB].constant);
-  }
+  bool constant_weights() const { return in[Conv::kW].constant && (!has_bias() || in[Conv::kB].constant); }
   /// A candidate of this task with the data operands in the given layouts (the residual lies like the output).
   Candidate candidate(const char* kernel, Layout x, Layout y, double cycles) const;
 };

@@ -14,8 +14,8 @@ namespace {
 constexpr int64_t kMaxExtent = std::numeric_limits<int32_t>::max();
 /// What an item (a pair of output rows) costs beside its multiply-accumulates: order of magnitude.
 constexpr double kItemCycles = 20;
-/// What a tap costs beside them where a tile has hardly more than one 512-bit register, put together from pieces of rows:
-/// 11 cycles for 8 products on Zen 4, which wider tiles hide.
+/// What a tap costs beside them where a tile has hardly more than one 512-bit register, put together from pieces of
+/// rows: 11 cycles for 8 products on Zen 4, which wider tiles hide.
 constexpr double kPiecedTapCycles = 3;
 
 /// Extents of X with its padding.
@@ -82,7 +82,8 @@ BufferId add_padding_step(const ConvShape& s, BufferId x, Preparation& preparati
   const BufferId padded = preparation.add_scratch(static_cast<size_t>(planes * pixels) * sizeof(float));
   auto run = [=](const std::vector<std::byte*>& p, int64_t begin, int64_t end, Tally* tally) noexcept {
     for (int64_t plane = begin; plane < end; ++plane)
-      pad_plane(s, reinterpret_cast<const float*>(p[0]) + plane * x_pixels, reinterpret_cast<float*>(p[1]) + plane * pixels);
+      pad_plane(s, reinterpret_cast<const float*>(p[0]) + plane * x_pixels,
+                reinterpret_cast<float*>(p[1]) + plane * pixels);
     if (!tally) return;
     tally->bytes_loaded += 4 * (end - begin) * x_pixels;
     tally->bytes_stored += 4 * (end - begin) * pixels;
@@ -107,13 +108,18 @@ Planned planned_of(PixelConvArgs args, bool has_bias, const Geometry& g) {
 
 void list_conv_pixel(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list) {
   const ConvShape& s = task.shape;
-  if (task.in[Conv::kX].dtype != DType::f32 || !context.kernels->pixel_conv || context.kernels->geometry.pixel_channels < 1) return;
-  if (s.x.stride != 1 || task.channels_inner || task.tail.residual || !task.constant_weights() || !fits(s) || s.outputs() == 0) return;
+  if (task.in[Conv::kX].dtype != DType::f32 || !context.kernels->pixel_conv ||
+      context.kernels->geometry.pixel_channels < 1)
+    return;
+  if (s.x.stride != 1 || task.channels_inner || task.tail.residual || !task.constant_weights() || !fits(s) ||
+      s.outputs() == 0)
+    return;
   const Geometry& g = context.kernels->geometry;
   const PixelConvArgs args = pixel_args(task, g);
   const bool pieced = g.lanes > 8 && s.x.out < g.lanes;
   const double item_cycles = kItemCycles + (pieced ? kPiecedTapCycles * static_cast<double>(s.depth()) : 0);
-  double cycles = planned_cycles(g, planned_of(args, task.has_bias(), g), item_cycles * static_cast<double>(args.items()));
+  double cycles =
+      planned_cycles(g, planned_of(args, task.has_bias(), g), item_cycles * static_cast<double>(args.items()));
   if (s.padded()) cycles += static_cast<double>(s.N * s.C * PaddedImage(s).pixels()) / 4 + 60;
   list.push_back(task.candidate("pixel_conv", Layout::plain, Layout::plain, cycles));
 }
@@ -131,8 +137,8 @@ void prepare_conv_pixel(const ConvTask& task, const Candidate& candidate, Prepar
 
   const Operand& w = task.in[Conv::kW];
   AlignedBuffer packed(static_cast<size_t>(s.M * s.depth()) * sizeof(float));
-  pack_pixel_weights(w.constant->values<float>().data(), args.groups, args.group_channels, args.taps, args.tile_channels,
-                     reinterpret_cast<float*>(packed.data()));
+  pack_pixel_weights(w.constant->values<float>().data(), args.groups, args.group_channels, args.taps,
+                     args.tile_channels, reinterpret_cast<float*>(packed.data()));
   const BufferId weights = preparation.add_weights(std::move(packed), w.name + " packed");
 
   BufferId x = preparation.input(Conv::kX).buffer;
@@ -146,8 +152,8 @@ void prepare_conv_pixel(const ConvTask& task, const Candidate& candidate, Prepar
     planned.loaded_scratch += planned.loaded_activations;
     planned.loaded_activations = 0;
   }
-  auto& step = preparation.add_kernel<[](const KernelTable& t) { return t.pixel_conv; }>(args, std::move(pointers), planned,
-                                                                                         candidate.cycles);
+  auto& step = preparation.add_kernel<[](const KernelTable& t) { return t.pixel_conv; }>(args, std::move(pointers),
+                                                                                         planned, candidate.cycles);
   step.owned.push_back(offsets);
 }
 

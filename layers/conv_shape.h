@@ -37,9 +37,7 @@ struct ConvShape {
   int64_t depth() const { return group_inputs() * y.kernel * x.kernel; }  ///< products a full sum has
   int64_t outputs() const { return N * M * y.out * x.out; }
   bool padded() const { return y.pad_begin || y.pad_end || x.pad_begin || x.pad_end; }
-  bool pointwise() const {
-    return y.kernel == 1 && x.kernel == 1 && y.stride == 1 && x.stride == 1 && !padded();
-  }
+  bool pointwise() const { return y.kernel == 1 && x.kernel == 1 && y.stride == 1 && x.stride == 1 && !padded(); }
   bool depthwise() const { return G == C && M == C; }
 };
 
@@ -56,8 +54,8 @@ struct WindowAttributes {
 /// Reads and checks them as far as possible without shapes. Throws Error(model).
 WindowAttributes read_window(const Node& node);
 
-/// Axis `axis` of `rank` spatial ones for an input of `in` elements and a kernel of `kernel`. Throws Error(model) naming
-/// `who` where lengths differ or the kernel does not fit the padded input.
+/// Axis `axis` of `rank` spatial ones for an input of `in` elements and a kernel of `kernel`. Throws Error(model)
+/// naming `who` where lengths differ or the kernel does not fit the padded input.
 WindowAxis resolve_axis(const WindowAttributes& window, size_t axis, size_t rank, int64_t in, int64_t kernel,
                         const std::string& who);
 

@@ -8,7 +8,9 @@ namespace {
 
 float* floats(std::byte* p) { return reinterpret_cast<float*>(p); }
 
-bool present(const Operands& in, int i) { return i >= 0 && static_cast<size_t>(i) < in.size() && in[static_cast<size_t>(i)].present; }
+bool present(const Operands& in, int i) {
+  return i >= 0 && static_cast<size_t>(i) < in.size() && in[static_cast<size_t>(i)].present;
+}
 
 /// Elements between two values of a bias: 0 where one serves all columns.
 int64_t bias_stride(const Operand& bias) { return element_count(bias.shape) == 1 ? 0 : 1; }
@@ -22,7 +24,8 @@ PackedOperands pack_constants(Preparation& preparation, const GemmTables& tables
   packed.weights = preparation.add_weights(std::move(weights), w.name + " packed");
   if (bias) {
     AlignedBuffer values(static_cast<size_t>(tables.packing.bias_elements) * sizeof(float));
-    tables.pack_bias(geometry, bias->constant->values<float>().data(), bias_stride(*bias), bias_factor, floats(values.data()));
+    tables.pack_bias(geometry, bias->constant->values<float>().data(), bias_stride(*bias), bias_factor,
+                     floats(values.data()));
     packed.bias = preparation.add_weights(std::move(values), bias->name + " packed");
   }
   return packed;
@@ -45,16 +48,18 @@ PackedOperands pack_operands(Preparation& preparation, const std::shared_ptr<Gem
   const int64_t stride = bias ? bias_stride(*bias) : 0;
   const int64_t bias_bytes = bias ? 4 * tables->columns() : 0;
   const int64_t weight_bytes = 4 * tables->columns() * packing.depth;
-  auto run = [=, geometry = preparation.geometry()](const std::vector<std::byte*>& p, int64_t, int64_t, Tally* tally) noexcept {
+  auto run = [=, geometry = preparation.geometry()](const std::vector<std::byte*>& p, int64_t, int64_t,
+                                                    Tally* tally) noexcept {
     tables->pack_weights(geometry, floats(p[0]), floats(p[2]));
     if (p[3]) tables->pack_bias(geometry, floats(p[1]), stride, bias_factor, floats(p[3]));
     if (!tally) return;
     const int64_t scaled = tables->scale == 1 ? 0 : 4 * tables->packing.weight_elements;
     tally->bytes_loaded += weight_bytes + bias_bytes + scaled;
-    tally->bytes_stored += 4 * tables->packing.weight_elements + (p[3] ? 4 * tables->packing.bias_elements : 0) + scaled;
+    tally->bytes_stored +=
+        4 * tables->packing.weight_elements + (p[3] ? 4 * tables->packing.bias_elements : 0) + scaled;
   };
-  std::vector<BufferId> ids = {preparation.input(weights_input).buffer, bias ? preparation.input(bias_input).buffer : -1,
-                               packed.weights, packed.bias};
+  std::vector<BufferId> ids = {preparation.input(weights_input).buffer,
+                               bias ? preparation.input(bias_input).buffer : -1, packed.weights, packed.bias};
   auto step = std::make_unique<HostStep<decltype(run)>>(std::move(run), std::move(ids));
   Planned& planned = step->planned;
   (w.constant ? planned.loaded_weights : planned.loaded_activations) += weight_bytes;
@@ -70,12 +75,12 @@ PackedOperands pack_operands(Preparation& preparation, const std::shared_ptr<Gem
 
 void add_gemm_step(Preparation& preparation, const std::shared_ptr<GemmTables>& tables, BufferId a, BufferId c,
                    const PackedOperands& packed, BufferId residual, double cycles) {
-  std::vector<PointerBinding> pointers = {{offsetof(GemmArgs, a), a, 0},
-                                          {offsetof(GemmArgs, w), packed.weights, 0},
-                                          {offsetof(GemmArgs, c), c, 0}};
+  std::vector<PointerBinding> pointers = {
+      {offsetof(GemmArgs, a), a, 0}, {offsetof(GemmArgs, w), packed.weights, 0}, {offsetof(GemmArgs, c), c, 0}};
   if (packed.bias >= 0) pointers.push_back({offsetof(GemmArgs, bias), packed.bias, 0});
   if (residual >= 0) pointers.push_back({offsetof(GemmArgs, residual), residual, 0});
-  Planned planned = planned_gemm(described(tables->args, packed.bias >= 0, residual >= 0), Num::f32, preparation.geometry());
+  Planned planned =
+      planned_gemm(described(tables->args, packed.bias >= 0, residual >= 0), Num::f32, preparation.geometry());
   if (packed.at_run_time) {
     planned.loaded_scratch += planned.loaded_weights;
     planned.loaded_weights = 0;

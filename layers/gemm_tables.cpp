@@ -35,9 +35,9 @@ int64_t rows_of(const GemmProblem& problem) {
   return rows;
 }
 
-/// Panels of all groups. A half-width panel adds its products in another order than wide ones do, so that columns of the same
-/// weights may differ in the last bit: visible in classifiers whose logits are huge and alike. A long row does without it,
-/// for at most 2 % more weights.
+/// Panels of all groups. A half-width panel adds its products in another order than wide ones do, so that columns of
+/// the same weights may differ in the last bit: visible in classifiers whose logits are huge and alike. A long row does
+/// without it, for at most 2 % more weights.
 GemmPacking plan_panels(const GemmProblem& problem, int64_t depth, bool one_row, const Geometry& g) {
   constexpr int64_t kLongRow = 49;  // vectors; even panels of them are wide enough to add in one order
   const int64_t vectors = ceil_div(problem.group_columns, g.lanes);
@@ -51,7 +51,8 @@ GemmPacking plan_panels(const GemmProblem& problem, int64_t depth, bool one_row,
 /// Rows of the tallest register tile among the panels.
 int64_t tile_rows(const GemmPacking& packing, const Geometry& g) {
   int64_t rows = 1;
-  for (const Panel& panel : packing.panels) rows = std::max<int64_t>(rows, g.gemm_rows[static_cast<size_t>(panel.vectors)]);
+  for (const Panel& panel : packing.panels)
+    rows = std::max<int64_t>(rows, g.gemm_rows[static_cast<size_t>(panel.vectors)]);
   return rows;
 }
 
@@ -86,7 +87,8 @@ void GemmTables::pack_weights(const Geometry& geometry, const float* raw, float*
   for (int64_t i = 0; i < packing.weight_elements; ++i) packed[i] = static_cast<float>(scale * packed[i]);
 }
 
-void GemmTables::pack_bias(const Geometry& geometry, const float* raw, int64_t stride, double factor, float* packed) const {
+void GemmTables::pack_bias(const Geometry& geometry, const float* raw, int64_t stride, double factor,
+                           float* packed) const {
   for (const Panel& panel : packing.panels)
     for (int64_t j = 0; j < panel_lanes(panel, geometry); ++j)
       packed[panel.bias_offset + j] = j < panel.n ? static_cast<float>(factor * raw[(panel.n0 + j) * stride]) : 0.0f;
@@ -95,7 +97,8 @@ void GemmTables::pack_bias(const Geometry& geometry, const float* raw, int64_t s
 std::shared_ptr<GemmTables> make_gemm_tables(const GemmProblem& problem, const Geometry& geometry) {
   const int64_t rows = rows_of(problem);
   const auto depth = static_cast<int64_t>(problem.order.size());
-  if (problem.groups > kMaxGroups || problem.groups * problem.group_columns > kMaxColumns || rows > kMaxExtent) return nullptr;
+  if (problem.groups > kMaxGroups || problem.groups * problem.group_columns > kMaxColumns || rows > kMaxExtent)
+    return nullptr;
   auto tables = std::make_shared<GemmTables>();
   tables->order = problem.order;
   tables->n_stride = problem.n_stride;
@@ -130,11 +133,16 @@ std::shared_ptr<GemmTables> make_gemm_tables(const GemmProblem& problem, const G
 }
 
 double GemmTables::cycles(const Geometry& geometry, bool has_bias, bool has_residual) const {
-  // A tile's fixed cost, and what a segment adds to it, as measured on small shapes: order of magnitude.
-  constexpr double kTileCycles = 12, kSegmentCycles = 2;
+  // A tile's fixed cost, what a segment adds to it, and what a row that passes through the stack does (columns without
+  // room for whole vectors, long activations), as measured on small shapes: order of magnitude.
+  constexpr double kTileCycles = 12, kSegmentCycles = 2, kRowCycles = 8;
+  const bool long_activation =
+      args.epilogue.activation == Activation::tanh || args.epilogue.activation == Activation::sigmoid;
   double overhead = 0;
   for (const Panel& panel : packing.panels) {
     const int64_t most = geometry.gemm_rows[static_cast<size_t>(panel.vectors)];
+    const bool through_stack = long_activation || (!args.full_stores && panel.n < panel_lanes(panel, geometry));
+    if (through_stack) overhead += kRowCycles * static_cast<double>(args.rows);
     for (int64_t r = 0; r < args.region_count; ++r) {
       const int64_t pixels = int64_t{regions[static_cast<size_t>(r)].height} * regions[static_cast<size_t>(r)].width;
       const int32_t* first = first_segment.data() + r * (args.k_blocks + 1);

@@ -1,6 +1,6 @@
 #pragma once
-// The tables of a GemmArgs for a layer: regions and segments, panels, depth blocks, row blocks, and the order in which raw
-// weights are packed.
+// The tables of a GemmArgs for a layer: regions and segments, panels, depth blocks, row blocks, and the order in which
+// raw weights are packed.
 #include <memory>
 #include <vector>
 
@@ -21,10 +21,11 @@ struct GemmProblem {
   int64_t group_a_offset = 0;  ///< between the inputs of two groups
   int64_t row_bytes = 0;       ///< of A that a row brings along, for blocking
   bool full_stores = false;    ///< C has room for whole vectors behind every group
-  /// Source depth of every packed row, and where source depth k of output column n lies: raw[n · n_stride + k · k_stride].
+  /// Source depth of every packed row, and where source depth k of output column n lies: raw[n · n_stride + k ·
+  /// k_stride].
   DepthOrder order;
   int64_t n_stride = 0, k_stride = 1;
-  double scale = 1;            ///< of the weights
+  double scale = 1;  ///< of the weights
 };
 
 /// Tables that a GemmArgs points to. Shared by the steps that use them.
@@ -50,8 +51,8 @@ struct GemmTables {
 /// Null where the tables would be unreasonably large (extents beyond 32 bits, millions of segments).
 std::shared_ptr<GemmTables> make_gemm_tables(const GemmProblem& problem, const Geometry& geometry);
 
-/// Packed weights and bias of a product, wherever they come from: constants are packed now and become weights of the plan;
-/// others are packed by a step before every run, into scratch.
+/// Packed weights and bias of a product, wherever they come from: constants are packed now and become weights of the
+/// plan; others are packed by a step before every run, into scratch.
 struct PackedOperands {
   BufferId weights = -1, bias = -1;  ///< bias −1: none
   bool at_run_time = false;          ///< read from scratch, not from the plan's weights

@@ -16,19 +16,44 @@ struct TypeTag {
 template <class F>
 bool with_number_type(DType type, F&& f) {
   switch (type) {
-    case DType::f32: f(TypeTag<float>{}); return true;
-    case DType::f64: f(TypeTag<double>{}); return true;
-    case DType::f16: f(TypeTag<Half>{}); return true;
-    case DType::bf16: f(TypeTag<BFloat16>{}); return true;
-    case DType::i8: f(TypeTag<int8_t>{}); return true;
-    case DType::u8: f(TypeTag<uint8_t>{}); return true;
-    case DType::i16: f(TypeTag<int16_t>{}); return true;
-    case DType::u16: f(TypeTag<uint16_t>{}); return true;
-    case DType::i32: f(TypeTag<int32_t>{}); return true;
-    case DType::u32: f(TypeTag<uint32_t>{}); return true;
-    case DType::i64: f(TypeTag<int64_t>{}); return true;
-    case DType::u64: f(TypeTag<uint64_t>{}); return true;
-    default: return false;
+    case DType::f32:
+      f(TypeTag<float>{});
+      return true;
+    case DType::f64:
+      f(TypeTag<double>{});
+      return true;
+    case DType::f16:
+      f(TypeTag<Half>{});
+      return true;
+    case DType::bf16:
+      f(TypeTag<BFloat16>{});
+      return true;
+    case DType::i8:
+      f(TypeTag<int8_t>{});
+      return true;
+    case DType::u8:
+      f(TypeTag<uint8_t>{});
+      return true;
+    case DType::i16:
+      f(TypeTag<int16_t>{});
+      return true;
+    case DType::u16:
+      f(TypeTag<uint16_t>{});
+      return true;
+    case DType::i32:
+      f(TypeTag<int32_t>{});
+      return true;
+    case DType::u32:
+      f(TypeTag<uint32_t>{});
+      return true;
+    case DType::i64:
+      f(TypeTag<int64_t>{});
+      return true;
+    case DType::u64:
+      f(TypeTag<uint64_t>{});
+      return true;
+    default:
+      return false;
   }
 }
 

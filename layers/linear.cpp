@@ -11,19 +11,29 @@ namespace {
 
 bool is_matrix_type(DType type) {
   switch (type) {
-    case DType::f32: case DType::f16: case DType::bf16: case DType::f64:
-    case DType::i32: case DType::u32: case DType::i64: case DType::u64: return true;
-    default: return false;
+    case DType::f32:
+    case DType::f16:
+    case DType::bf16:
+    case DType::f64:
+    case DType::i32:
+    case DType::u32:
+    case DType::i64:
+    case DType::u64:
+      return true;
+    default:
+      return false;
   }
 }
 
 void check_types(const std::string& who, Operands in) {
   const DType type = in[Linear::kA].dtype;
   if (!is_matrix_type(type))
-    fail(who, text("A of type ", name_of(type)), "must be float16, bfloat16, float32, float64, int32, uint32, int64 or uint64");
+    fail(who, text("A of type ", name_of(type)),
+         "must be float16, bfloat16, float32, float64, int32, uint32, int64 or uint64");
   for (size_t i = 1; i < std::min<size_t>(in.size(), 3); ++i)
     if (in[i].present && in[i].dtype != type)
-      fail(who, text(i == Linear::kB ? "B" : "C", " of type ", name_of(in[i].dtype)), text("must be ", name_of(type), " like A"));
+      fail(who, text(i == Linear::kB ? "B" : "C", " of type ", name_of(in[i].dtype)),
+           text("must be ", name_of(type), " like A"));
 }
 
 /// True where `from` broadcasts to exactly `to`.
@@ -39,7 +49,7 @@ bool is_row_vector(const Shape& c) { return c.size() < 2 || c[c.size() - 2] == 1
 std::unique_ptr<Layer> make_gemm(const Node& node) { return std::make_unique<Gemm>(node); }
 std::unique_ptr<Layer> make_matmul(const Node& node) { return std::make_unique<MatMul>(node); }
 
-// --------------------------------------------------------------------------------------------------------------- linear
+// -------------------------------------------------------------------------------------------------------------- linear
 
 Shape Linear::matrix_shape(const Operand& a) const {
   if (!from_view_) return a.shape;
@@ -87,7 +97,8 @@ std::shared_ptr<const Layer> Linear::with_residual(Operands in) const {
 
 std::shared_ptr<const Layer> Linear::with_view(Operands in, const Shape& source) const {
   const Shape& a = in[kA].shape;
-  if (in[kA].dtype != DType::f32 || from_view_ || a.size() != 2 || source.size() < 3 || source[0] != a[0]) return nullptr;
+  if (in[kA].dtype != DType::f32 || from_view_ || a.size() != 2 || source.size() < 3 || source[0] != a[0])
+    return nullptr;
   if (element_count(source) != element_count(a) || element_count(a) == 0 || in[kB].shape.size() > 2) return nullptr;
   auto layer = copy();
   layer->from_view_ = true;
@@ -125,7 +136,7 @@ std::optional<TakesChannelMap::Folded> Linear::fold(Operands in, const ChannelMa
   return folded;
 }
 
-// ----------------------------------------------------------------------------------------------------------------- gemm
+// ---------------------------------------------------------------------------------------------------------------- gemm
 
 Gemm::Gemm(const Node& node)
     : Linear(node),
@@ -150,7 +161,8 @@ LinearShape Gemm::shape_of(Operands in) const {
   s.K = a[trans_a_ ? 0 : 1];
   s.N = b[trans_b_ ? 0 : 1];
   if (const int64_t found = b[trans_b_ ? 1 : 0]; found != s.K)
-    fail(label(), text("B of shape ", to_string(b), trans_b_ ? " (transB)" : ""), text("must have K=", s.K, trans_b_ ? " columns" : " rows"));
+    fail(label(), text("B of shape ", to_string(b), trans_b_ ? " (transB)" : ""),
+         text("must have K=", s.K, trans_b_ ? " columns" : " rows"));
   s.a_m = trans_a_ ? 1 : a[1];
   s.a_k = trans_a_ ? a[1] : 1;
   s.b_k = trans_b_ ? 1 : b[1];
@@ -195,7 +207,7 @@ Cost Gemm::cost(Operands in, std::span<const TensorType>) const {
   return cost;
 }
 
-// --------------------------------------------------------------------------------------------------------------- matmul
+// -------------------------------------------------------------------------------------------------------------- matmul
 
 MatMul::MatMul(const Node& node) : Linear(node) {
   if (node.inputs.size() != 2) fail(label(), text(node.inputs.size(), " inputs"), "must be 2 (A, B)");
@@ -210,14 +222,16 @@ LinearShape MatMul::shape_of(Operands in) const {
   if (!in[kA].present || !in[kB].present) fail(label(), "an absent A or B", "must be given");
   const Shape a = matrix_shape(in[kA]);
   const Shape& b = in[kB].shape;
-  if (a.empty() || b.empty()) fail(label(), text("operands of shapes ", to_string(a), " and ", to_string(b)), "must have rank >= 1");
+  if (a.empty() || b.empty())
+    fail(label(), text("operands of shapes ", to_string(a), " and ", to_string(b)), "must have rank >= 1");
   LinearShape s;
   s.M = a.size() == 1 ? 1 : a[a.size() - 2];
   s.K = a.back();
   s.N = b.size() == 1 ? 1 : b.back();
   const int64_t rows = b.size() == 1 ? b[0] : b[b.size() - 2];
   if (rows != s.K)
-    fail(label(), text("operands of shapes ", to_string(a), " and ", to_string(b)), text("must agree in K: ", s.K, " columns, ", rows, " rows"));
+    fail(label(), text("operands of shapes ", to_string(a), " and ", to_string(b)),
+         text("must agree in K: ", s.K, " columns, ", rows, " rows"));
   s.a_m = s.K;
   s.b_k = s.N;
   s.from_view = from_view_;
@@ -227,7 +241,8 @@ LinearShape MatMul::shape_of(Operands in) const {
   const Shape b_batch(b.begin(), b.end() - std::min<std::ptrdiff_t>(2, static_cast<std::ptrdiff_t>(b.size())));
   const std::optional<Shape> batch = broadcast(a_batch, b_batch);
   if (!batch)
-    fail(label(), text("operands of shapes ", to_string(a), " and ", to_string(b)), "must have batch dimensions that broadcast");
+    fail(label(), text("operands of shapes ", to_string(a), " and ", to_string(b)),
+         "must have batch dimensions that broadcast");
   if (element_count(b_batch) == 1 && b_batch.size() <= a_batch.size()) {
     // One B for all of A, whose matrices follow each other: a single product with more rows.
     const std::optional<int64_t> all_rows = checked_multiply(s.M, element_count(a_batch, label()));

@@ -29,11 +29,7 @@ struct LinearTail {
 };
 
 /// Operands: A, B, optional C, and after an absorbed Add its other operand, of Y's shape.
-class Linear : public Layer,
-               public TakesEpilogue,
-               public TakesResidual,
-               public TakesChannelMap,
-               public TakesView {
+class Linear : public Layer, public TakesEpilogue, public TakesResidual, public TakesChannelMap, public TakesView {
  public:
   static constexpr int kA = 0, kB = 1, kC = 2, kResidual = 3;
 

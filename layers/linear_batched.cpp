@@ -11,9 +11,9 @@ namespace {
 /// Where the matrices of a batch lie, in elements.
 struct Batch {
   Shape extents, a, b, packed;
-  Shape distinct;            ///< extents along which B varies, 1 elsewhere
+  Shape distinct;  ///< extents along which B varies, 1 elsewhere
   int64_t count = 1, distinct_count = 1;
-  int64_t c = 0;             ///< between two matrices of Y
+  int64_t c = 0;  ///< between two matrices of Y
 };
 
 Batch batch_of(const LinearShape& s, int64_t weight_elements) {
@@ -32,7 +32,8 @@ Batch batch_of(const LinearShape& s, int64_t weight_elements) {
 
 void pack_all(const GemmTables& tables, const Geometry& geometry, const Batch& batch, const float* raw, float* packed) {
   for (int64_t i = 0; i < batch.distinct_count; ++i)
-    tables.pack_weights(geometry, raw + batch_offset(batch.distinct, batch.b, i), packed + i * tables.packing.weight_elements);
+    tables.pack_weights(geometry, raw + batch_offset(batch.distinct, batch.b, i),
+                        packed + i * tables.packing.weight_elements);
 }
 
 /// All products of a batch. Items: those of one product, matrix after matrix.
@@ -42,7 +43,8 @@ class BatchedGemm final : public Step {
   Batch batch;
   BufferId a, w, c, residual;
 
-  BatchedGemm(std::shared_ptr<const GemmTables> t, Batch b, BufferId a_id, BufferId w_id, BufferId c_id, BufferId residual_id)
+  BatchedGemm(std::shared_ptr<const GemmTables> t, Batch b, BufferId a_id, BufferId w_id, BufferId c_id,
+              BufferId residual_id)
       : tables(std::move(t)), batch(std::move(b)), a(a_id), w(w_id), c(c_id), residual(residual_id) {
     items = batch.count * tables->args.items();
   }
@@ -94,12 +96,14 @@ BufferId add_packed_batch(const LinearTask& task, const std::shared_ptr<GemmTabl
   const int64_t packed_elements = batch.distinct_count * tables->packing.weight_elements;
   if (b.constant) {
     AlignedBuffer packed(static_cast<size_t>(packed_elements) * sizeof(float));
-    pack_all(*tables, preparation.geometry(), batch, b.constant->values<float>().data(), reinterpret_cast<float*>(packed.data()));
+    pack_all(*tables, preparation.geometry(), batch, b.constant->values<float>().data(),
+             reinterpret_cast<float*>(packed.data()));
     return preparation.add_weights(std::move(packed), b.name + " packed");
   }
   const BufferId target = preparation.add_scratch(static_cast<size_t>(packed_elements) * sizeof(float));
   const int64_t raw_bytes = 4 * batch.distinct_count * task.shape.K * task.shape.N;
-  auto run = [=, geometry = preparation.geometry()](const std::vector<std::byte*>& p, int64_t, int64_t, Tally* tally) noexcept {
+  auto run = [=, geometry = preparation.geometry()](const std::vector<std::byte*>& p, int64_t, int64_t,
+                                                    Tally* tally) noexcept {
     pack_all(*tables, geometry, batch, reinterpret_cast<const float*>(p[0]), reinterpret_cast<float*>(p[1]));
     if (!tally) return;
     tally->bytes_loaded += raw_bytes;
@@ -116,10 +120,10 @@ BufferId add_packed_batch(const LinearTask& task, const std::shared_ptr<GemmTabl
 
 Planned times(const Planned& one, int64_t count) {
   Planned all;
-  int64_t Planned::*const fields[] = {&Planned::lane_padding,   &Planned::k_padding,       &Planned::tile_padding,
+  int64_t Planned::*const fields[] = {&Planned::lane_padding,       &Planned::k_padding,      &Planned::tile_padding,
                                       &Planned::loaded_activations, &Planned::loaded_weights, &Planned::loaded_partials,
-                                      &Planned::loaded_residual, &Planned::loaded_scratch,  &Planned::stored_outputs,
-                                      &Planned::stored_partials, &Planned::stored_scratch};
+                                      &Planned::loaded_residual,    &Planned::loaded_scratch, &Planned::stored_outputs,
+                                      &Planned::stored_partials,    &Planned::stored_scratch};
   for (auto field : fields) all.*field = one.*field * count;
   all.tally = {one.tally.macs * count, one.tally.lane_macs * count, one.tally.lane_fma_other * count,
                one.tally.bytes_loaded * count, one.tally.bytes_stored * count};
@@ -135,7 +139,8 @@ void add_batched_steps(const LinearTask& task, const std::shared_ptr<GemmTables>
   const BufferId residual = task.tail.residual ? preparation.input(Linear::kResidual).buffer : -1;
   auto step = std::make_unique<BatchedGemm>(tables, batch, preparation.input(Linear::kA).buffer, packed,
                                             preparation.output(0).buffer, residual);
-  Planned planned = times(planned_gemm(described(tables->args, false, residual >= 0), Num::f32, preparation.geometry()), batch.count);
+  Planned planned =
+      times(planned_gemm(described(tables->args, false, residual >= 0), Num::f32, preparation.geometry()), batch.count);
   if (!task.in[Linear::kB].constant) {
     planned.loaded_scratch += planned.loaded_weights;
     planned.loaded_weights = 0;

@@ -20,9 +20,7 @@ void expand(const float* c, std::pair<int64_t, int64_t> stride, const LinearShap
 
 }  // namespace
 
-bool LinearTask::c_is_bias() const {
-  return has(Linear::kC) && is_row_vector(in[Linear::kC].shape);
-}
+bool LinearTask::c_is_bias() const { return has(Linear::kC) && is_row_vector(in[Linear::kC].shape); }
 
 BufferId expand_c(const LinearTask& task, Preparation& preparation) {
   const LinearShape& s = task.shape;

@@ -11,19 +11,23 @@ namespace {
 constexpr int64_t kMaxExtent = std::numeric_limits<int32_t>::max();
 constexpr int64_t kMaxDepth = int64_t{1} << 25;
 
-/// Depth rows in the order in which A lies, and their segments. `pixel_stride`: channels a pixel of A holds in channels_last.
-void set_depth(const LinearShape& s, Layout layout, int64_t pixel_stride, GemmProblem& problem, std::vector<Segment>& segments) {
+/// Depth rows in the order in which A lies, and their segments. `pixel_stride`: channels a pixel of A holds in
+/// channels_last.
+void set_depth(const LinearShape& s, Layout layout, int64_t pixel_stride, GemmProblem& problem,
+               std::vector<Segment>& segments) {
   const auto K = static_cast<int32_t>(s.K);
   problem.order.resize(static_cast<size_t>(s.K));
   if (layout == Layout::channels_last) {
     for (int64_t p = 0, row = 0; p < s.pixels; ++p)
-      for (int64_t c = 0; c < s.channels; ++c, ++row) problem.order[static_cast<size_t>(row)] = static_cast<int32_t>(c * s.pixels + p);
+      for (int64_t c = 0; c < s.channels; ++c, ++row)
+        problem.order[static_cast<size_t>(row)] = static_cast<int32_t>(c * s.pixels + p);
     if (pixel_stride == s.channels) {
       segments.push_back({0, 0, K});
       return;
     }
     for (int64_t p = 0; p < s.pixels; ++p)
-      segments.push_back({static_cast<int32_t>(p * pixel_stride), static_cast<int32_t>(p * s.channels), static_cast<int32_t>(s.channels)});
+      segments.push_back({static_cast<int32_t>(p * pixel_stride), static_cast<int32_t>(p * s.channels),
+                          static_cast<int32_t>(s.channels)});
     return;
   }
   for (int32_t k = 0; k < K; ++k) problem.order[static_cast<size_t>(k)] = k;
@@ -34,7 +38,8 @@ void set_depth(const LinearShape& s, Layout layout, int64_t pixel_stride, GemmPr
 }
 
 /// Tables of one matrix of the batch; null where they would be too large.
-std::shared_ptr<GemmTables> linear_tables(const LinearTask& task, Layout layout, int64_t pixel_stride, const Geometry& geometry) {
+std::shared_ptr<GemmTables> linear_tables(const LinearTask& task, Layout layout, int64_t pixel_stride,
+                                          const Geometry& geometry) {
   const LinearShape& s = task.shape;
   if (s.M > kMaxExtent || s.N > kMaxExtent || s.K > kMaxDepth || s.K * s.a_k > kMaxExtent) return nullptr;
   GemmProblem problem;

@@ -24,10 +24,12 @@ void run_row(const HostProduct& h, const T* a, const T* b, const T* c, T* y, int
     for (int64_t k = 0; k < s.K; ++k) sum += to_sum(a[k * s.a_k]) * to_sum(b[k * s.b_k + n * s.b_n]);
     if constexpr (std::is_integral_v<T>) {
       // alpha and beta of integer matrices: ONNX leaves rounding open; towards zero, as numpy's cast does.
-      if (s.alpha != 1) sum = static_cast<uint64_t>(static_cast<int64_t>(s.alpha * static_cast<double>(from_sum<int64_t>(sum))));
+      if (s.alpha != 1)
+        sum = static_cast<uint64_t>(static_cast<int64_t>(s.alpha * static_cast<double>(from_sum<int64_t>(sum))));
       if (c) {
         const auto term = static_cast<double>(from_sum<int64_t>(to_sum(c[m * h.c_m + n * h.c_n])));
-        sum += s.beta == 1 ? to_sum(c[m * h.c_m + n * h.c_n]) : static_cast<uint64_t>(static_cast<int64_t>(s.beta * term));
+        sum +=
+            s.beta == 1 ? to_sum(c[m * h.c_m + n * h.c_n]) : static_cast<uint64_t>(static_cast<int64_t>(s.beta * term));
       }
     } else {
       sum = s.alpha * sum + (c ? s.beta * to_sum(c[m * h.c_m + n * h.c_n]) : 0.0);

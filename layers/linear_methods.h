@@ -12,9 +12,7 @@ struct LinearTask {
   LinearTail tail;
   Operands in;
 
-  bool has(int input) const {
-    return static_cast<size_t>(input) < in.size() && in[static_cast<size_t>(input)].present;
-  }
+  bool has(int input) const { return static_cast<size_t>(input) < in.size() && in[static_cast<size_t>(input)].present; }
   /// C serves all rows alike (its values may be known or not), so that sums start from it.
   bool c_is_bias() const;
   /// C is present and needs a matrix of its own.
@@ -25,8 +23,8 @@ struct LinearTask {
 /// Offset of matrix `b` of a batch, by the strides of one operand.
 int64_t batch_offset(const Shape& extents, const Shape& strides, int64_t b);
 
-/// C[M, N] in full where it is neither a row vector nor ready as it lies: a table of the plan, or written to scratch by a step
-/// before every run. Returns its buffer.
+/// C[M, N] in full where it is neither a row vector nor ready as it lies: a table of the plan, or written to scratch by
+/// a step before every run. Returns its buffer.
 BufferId expand_c(const LinearTask& task, Preparation& preparation);
 
 /// The matrix kernel, float32.

@@ -49,7 +49,7 @@ void add_estimate(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("estimate", "What a model should cost, layer by layer; executes nothing");
   add_model_argument(*command, options->model);
   command->add_flag("--allow-unknown", options->allow_unknown, "give operators of unknown cost a row without figures");
-  add_loading_options(*command, options->loading, false);
+  add_loading_options(*command, options->loading);
   add_input_options(*command, options->inputs);
   add_output_options(*command, options->output);
   command->footer(

@@ -123,7 +123,7 @@ Table isa_table(const std::vector<PeakTest>& tests) {
                    {"lanes", "fp32 lanes", Unit::count},
                    {"fma", "FMA"},
                    {.key = "selftest", .title = "selftest", .unit = Unit::text, .only_csv = tests.empty()},
-                   {.key = "gmacs_per_s", .title = "GMAC/s", .unit = Unit::figure, .only_csv = tests.empty()}};
+                   {.key = "gmacs_per_s", .title = "GMAC/s", .unit = Unit::rate, .only_csv = tests.empty()}};
   for (const Isa isa : built_isas()) {
     const bool can = usable(isa);
     const Geometry geometry = can ? kernel_table(isa, false).geometry : Geometry{};
@@ -132,7 +132,7 @@ Table isa_table(const std::vector<PeakTest>& tests) {
                           std::string(isa == best_isa() ? "yes" : ""), can ? Cell(int64_t{geometry.lanes}) : Cell(),
                           can ? Cell(std::string(geometry.has_fma ? "yes" : "no")) : Cell(),
                           test == tests.end() ? Cell() : Cell(std::string(test->passed() ? "passed" : "FAILED")),
-                          test == tests.end() ? Cell() : Cell(fmt::format("{:.1f}", test->gmacs_per_s))});
+                          test == tests.end() ? Cell() : Cell(test->gmacs_per_s)});
   }
   return table;
 }

@@ -34,7 +34,6 @@ int exit_code(ErrorCode code) {
 void describe(CLI::App& app) {
   app.set_version_flag("--version", tally::tools::version_text, "version, compiler, flags and instruction sets");
   app.require_subcommand(1);
-  app.set_help_all_flag("--help-all", "help for all commands");
   app.footer(
       "Exit codes: 0 done; 1 a check failed; 2 usage; 3 the model or an input is bad, unsupported or over a limit;\n"
       "4 this machine cannot do it; 5 internal error.\n\n"

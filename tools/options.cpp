@@ -99,15 +99,13 @@ LoadOptions LoadingOptions::parsed() const {
   return load;
 }
 
-void add_loading_options(CLI::App& command, LoadingOptions& options, bool runs) {
+void add_loading_options(CLI::App& command, LoadingOptions& options) {
   command.add_option("--dim", options.dims, "bind a symbolic dimension; may be repeated")
       ->type_name("NAME=N")
       ->allow_extra_args(false);
-  if (runs) {
-    command.add_option("--threads", options.threads, "threads to run on")->type_name("N")->capture_default_str();
-    command.add_option("--isa", options.isa, "instruction set (default: the best usable one, see tally info)")
-        ->type_name("NAME");
-  }
+  command.add_option("--threads", options.threads, "threads to run on")->type_name("N")->capture_default_str();
+  command.add_option("--isa", options.isa, "instruction set (default: the best usable one, see tally info)")
+      ->type_name("NAME");
   command.add_option("--dtype", options.dtype, "number format to run in")->type_name("NAME")->capture_default_str();
   command.add_option("--max-memory", options.max_memory, "bytes of weights and buffers, at most")
       ->type_name("BYTES")
@@ -118,9 +116,7 @@ void add_loading_options(CLI::App& command, LoadingOptions& options, bool runs) 
 }
 
 void add_input_options(CLI::App& command, InputOptions& options) {
-  command
-      .add_option("-i,--input", options.files,
-                  "an input, .npy or ONNX TensorProto .pb; a bare FILE fills the next input in the graph's order")
+  command.add_option("-i,--input", options.files, "an input, .npy or TensorProto .pb; a bare FILE fills the next one")
       ->type_name("[NAME=]FILE")
       ->allow_extra_args(false);
   command.add_option("--seed", options.seed, "fill missing inputs: floats uniform in [0,1), integers 0, bool false")

@@ -32,8 +32,8 @@ struct LoadingOptions {
   LoadOptions parsed() const;
 };
 
-/// --dim, --threads, --isa, --dtype, --max-memory, --max-macs; without `runs` only those that estimates need.
-void add_loading_options(CLI::App& command, LoadingOptions& options, bool runs = true);
+/// --dim, --threads, --isa, --dtype, --max-memory, --max-macs.
+void add_loading_options(CLI::App& command, LoadingOptions& options);
 
 struct InputOptions {
   std::vector<std::string> files;  ///< NAME=FILE or FILE

@@ -21,10 +21,11 @@ int64_t ideal_bytes(const PlanRow& row) {
 }
 int64_t moved_bytes(const Tally& tally) { return tally.bytes_loaded + tally.bytes_stored; }
 
-/// Ideal MACs a nanosecond = GMAC/s; nothing where a row has none.
+/// Ideal MACs a nanosecond = GMAC/s.
 Cell rate(int64_t macs, double ns) {
-  if (macs == 0) return std::string("-");
-  return ns > 0 ? Cell(fmt::format("{:.1f}", static_cast<double>(macs) / ns)) : Cell();
+  if (macs == 0) return 0.0;
+  if (ns > 0) return static_cast<double>(macs) / ns;
+  return {};
 }
 
 /// Operators of the nodes that a row stands for, in the graph's order: "Conv+Relu".
@@ -57,7 +58,7 @@ std::vector<Column> layer_columns(bool threaded, bool skips) {
       {"bytes_moved", "bytes", Unit::bytes, "executed", 0, 2},
       {"ns_median", "time", Unit::ns, "measured"},
       {"share", "share", Unit::share, "measured"},
-      {"gmacs_per_s", "GMAC/s", Unit::figure, "measured", 0, 1},
+      {"gmacs_per_s", "GMAC/s", Unit::rate, "measured", 0, 1},
   };
   for (const char* key : {"op", "nodes", "isa", "layouts", "lane_fma_other", "bytes_loaded", "bytes_stored", "ns_p10",
                           "ns_p90", "ns_min"})

@@ -59,6 +59,8 @@ Scale scale_of(const Column& column, double largest) {
       return {1e9, 3, "s"};
     case Unit::share:
       return {0.01, column.decimals >= 0 ? column.decimals : 1, "%"};
+    case Unit::rate:
+      return {1, 1, ""};
     case Unit::number:
     case Unit::figure:
     case Unit::path:
@@ -82,9 +84,10 @@ std::string shown_cell(const Cell& cell, Unit unit, const Scale& scale) {
     return printable(unit == Unit::path ? short_path(*words) : *words);
   const auto* integer = std::get_if<int64_t>(&cell);
   if (integer != nullptr && *integer == 0 && (unit == Unit::count || unit == Unit::bytes)) return "-";
-  if (integer != nullptr && scale.divisor == 1) return with_thousands(*integer);
+  if (integer != nullptr && scale.divisor == 1 && unit != Unit::rate) return with_thousands(*integer);
   const double value = integer != nullptr ? static_cast<double>(*integer) : std::get<double>(cell);
   if (!std::isfinite(value)) return "n/a";
+  if (unit == Unit::rate && value == 0) return "-";
   return unit == Unit::number || unit == Unit::figure ? fmt::format("{:.4g}", value) : shown_number(value, scale);
 }
 

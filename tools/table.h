@@ -15,6 +15,7 @@ enum class Unit {
   bytes,   ///< integers; in kB … where they would be long
   ns,      ///< times; in ns, µs, ms or s as suits the column
   share,   ///< fractions, as percentages
+  rate,    ///< one decimal, "-" for 0
   number,  ///< anything else, four significant digits
   figure,  ///< values of several units in one column: integers in full, texts as they are, all to the right
 };

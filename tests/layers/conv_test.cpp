@@ -12,9 +12,16 @@ using reference::ConvCase;
 std::map<std::string, Attribute> attributes_of(const ConvCase& c, bool one_dimensional) {
   using Ints = std::vector<int64_t>;
   if (one_dimensional)
-    return {{"kernel_shape", Ints{c.kW}}, {"strides", Ints{c.sW}}, {"dilations", Ints{c.dW}}, {"pads", Ints{c.pL, c.pR}}, {"group", c.G}};
-  return {{"kernel_shape", Ints{c.kH, c.kW}}, {"strides", Ints{c.sH, c.sW}}, {"dilations", Ints{c.dH, c.dW}},
-          {"pads", Ints{c.pT, c.pL, c.pB, c.pR}}, {"group", c.G}};
+    return {{"kernel_shape", Ints{c.kW}},
+            {"strides", Ints{c.sW}},
+            {"dilations", Ints{c.dW}},
+            {"pads", Ints{c.pL, c.pR}},
+            {"group", c.G}};
+  return {{"kernel_shape", Ints{c.kH, c.kW}},
+          {"strides", Ints{c.sH, c.sW}},
+          {"dilations", Ints{c.dH, c.dW}},
+          {"pads", Ints{c.pT, c.pL, c.pB, c.pR}},
+          {"group", c.G}};
 }
 
 struct ConvOperands {
@@ -57,27 +64,28 @@ void check_conv(const ConvCase& c, Isa isa, bool bias, bool constant, bool one_d
     check_close(ran.outputs[0], expected.y, expected.scale, error_factor(c));
     CHECK(ran.executed().macs == expected.inside_products);
     CHECK(ran.plan->estimate.layers[0].cost.macs_nopad == expected.inside_products);
-    CHECK(ran.plan->estimate.layers[0].cost.macs == static_cast<int64_t>(expected.y.size()) * (c.C / c.G) * c.kH * c.kW);
+    CHECK(ran.plan->estimate.layers[0].cost.macs ==
+          static_cast<int64_t>(expected.y.size()) * (c.C / c.G) * c.kH * c.kW);
     for (const PlanRow& row : ran.plan->rows) kernels_seen[row.kernel] += 1;
   });
 }
 
 const ConvCase kCases[] = {
-    {.C = 1, .H = 12, .W = 12, .M = 6, .kH = 5, .kW = 5},                                          // LeNet's first
+    {.C = 1, .H = 12, .W = 12, .M = 6, .kH = 5, .kW = 5},  // LeNet's first
     {.C = 6, .H = 9, .W = 10, .M = 16, .kH = 5, .kW = 5},
     {.N = 2, .C = 16, .H = 7, .W = 6, .M = 17, .kH = 3, .kW = 3, .pT = 1, .pL = 1, .pB = 1, .pR = 1},
-    {.C = 5, .H = 8, .W = 9, .M = 7, .kH = 3, .kW = 4, .pT = 2, .pL = 0, .pB = 1, .pR = 3},        // asymmetric pads
+    {.C = 5, .H = 8, .W = 9, .M = 7, .kH = 3, .kW = 4, .pT = 2, .pL = 0, .pB = 1, .pR = 3},  // asymmetric pads
     {.C = 3, .H = 14, .W = 15, .M = 9, .kH = 3, .kW = 3, .dH = 2, .dW = 3, .pT = 2, .pL = 3, .pB = 1, .pR = 2},
-    {.C = 4, .H = 13, .W = 11, .M = 8, .kH = 2, .kW = 2, .sH = 3, .sW = 4},                        // stride beyond the kernel
-    {.C = 32, .H = 5, .W = 5, .M = 33},                                                            // pointwise
-    {.N = 3, .C = 20, .H = 4, .W = 3, .M = 12, .sH = 2, .sW = 2},                                  // strided pointwise
+    {.C = 4, .H = 13, .W = 11, .M = 8, .kH = 2, .kW = 2, .sH = 3, .sW = 4},  // stride beyond the kernel
+    {.C = 32, .H = 5, .W = 5, .M = 33},                                      // pointwise
+    {.N = 3, .C = 20, .H = 4, .W = 3, .M = 12, .sH = 2, .sW = 2},            // strided pointwise
     {.C = 6, .H = 6, .W = 6, .M = 9, .G = 3, .kH = 3, .kW = 3, .pT = 1, .pL = 1, .pB = 1, .pR = 1},
     {.C = 32, .H = 6, .W = 5, .M = 64, .G = 2, .kH = 3, .kW = 2, .pL = 1},
     {.C = 19, .H = 9, .W = 8, .M = 19, .G = 19, .kH = 3, .kW = 3, .pT = 1, .pL = 1, .pB = 1, .pR = 1},  // depthwise
     {.C = 8, .H = 9, .W = 8, .M = 8, .G = 8, .kH = 3, .kW = 3, .sH = 2, .sW = 2, .pT = 0, .pL = 0, .pB = 1, .pR = 1},
-    {.C = 4, .H = 7, .W = 7, .M = 8, .G = 4, .kH = 3, .kW = 3},                                    // depth multiplier
-    {.C = 16, .H = 5, .W = 5, .M = 120, .kH = 5, .kW = 5},                                         // one output pixel
-    {.C = 2, .H = 3, .W = 3, .M = 3, .kH = 2, .kW = 2, .pT = 4, .pL = 4, .pB = 4, .pR = 4},        // outputs of padding alone
+    {.C = 4, .H = 7, .W = 7, .M = 8, .G = 4, .kH = 3, .kW = 3},                              // depth multiplier
+    {.C = 16, .H = 5, .W = 5, .M = 120, .kH = 5, .kW = 5},                                   // one output pixel
+    {.C = 2, .H = 3, .W = 3, .M = 3, .kH = 2, .kW = 2, .pT = 4, .pL = 4, .pB = 4, .pR = 4},  // outputs of padding alone
     {.C = 2, .H = 2, .W = 2, .M = 2, .kH = 3, .kW = 3, .dH = 3, .dW = 3, .pT = 5, .pL = 5, .pB = 5, .pR = 5},
 };
 
@@ -134,18 +142,26 @@ TEST_CASE("conv: auto_pad") {
     const char* name;
     int64_t in, kernel, stride, out, begin;
   };
-  // SAME: out = ceil(in / stride), total = (out − 1)·stride + kernel − in, the odd one at the end (UPPER) or begin (LOWER).
-  const Expected cases[] = {{"SAME_UPPER", 5, 2, 1, 5, 0}, {"SAME_LOWER", 5, 2, 1, 5, 1}, {"SAME_UPPER", 6, 3, 2, 3, 0},
-                            {"SAME_LOWER", 6, 3, 2, 3, 1}, {"VALID", 6, 3, 2, 2, 0},      {"SAME_UPPER", 7, 1, 3, 3, 0}};
+  // SAME: out = ceil(in / stride), total = (out − 1)·stride + kernel − in, the odd one at the end (UPPER) or begin
+  // (LOWER).
+  const Expected cases[] = {{"SAME_UPPER", 5, 2, 1, 5, 0}, {"SAME_LOWER", 5, 2, 1, 5, 1},
+                            {"SAME_UPPER", 6, 3, 2, 3, 0}, {"SAME_LOWER", 6, 3, 2, 3, 1},
+                            {"VALID", 6, 3, 2, 2, 0},      {"SAME_UPPER", 7, 1, 3, 3, 0}};
   for (const Expected& e : cases) {
     CAPTURE(e.name);
     const std::vector<double> x = random_values(e.in, 5), w = random_values(e.kernel, 6);
     GraphMaker g;
     g.input("x", float_tensor({1, 1, e.in}, x)).constant("w", float_tensor({1, 1, e.kernel}, w));
-    g.node("Conv", {"x", "w"}, "y", {{"auto_pad", std::string(e.name)}, {"strides", std::vector<int64_t>{e.stride}}}).output("y");
+    g.node("Conv", {"x", "w"}, "y", {{"auto_pad", std::string(e.name)}, {"strides", std::vector<int64_t>{e.stride}}})
+        .output("y");
     const Ran ran = run_graph(g, best_isa());
     REQUIRE(ran.outputs[0].shape() == Shape{1, 1, e.out});
-    const ConvCase c{.C = 1, .W = e.in, .M = 1, .kW = e.kernel, .sW = e.stride, .pL = e.begin,
+    const ConvCase c{.C = 1,
+                     .W = e.in,
+                     .M = 1,
+                     .kW = e.kernel,
+                     .sW = e.stride,
+                     .pL = e.begin,
                      .pR = (e.out - 1) * e.stride + e.kernel - e.in - e.begin};
     const reference::ConvResult expected = reference::conv(c, x, w, {});
     check_close(ran.outputs[0], expected.y, expected.scale, error_factor(c));
@@ -166,7 +182,8 @@ TEST_CASE("conv: other element types") {
   };
   for (const DType type : {DType::f64, DType::f16}) {
     GraphMaker g;
-    g.input("x", convert(type, {c.N, c.C, c.H, c.W}, o.x)).constant("w", convert(type, {c.M, c.C / c.G, c.kH, c.kW}, o.w));
+    g.input("x", convert(type, {c.N, c.C, c.H, c.W}, o.x))
+        .constant("w", convert(type, {c.M, c.C / c.G, c.kH, c.kW}, o.w));
     g.constant("b", convert(type, {c.M}, o.b)).node("Conv", {"x", "w", "b"}, "y", attributes_of(c, false)).output("y");
     const Ran ran = run_graph(g, best_isa());
     CHECK(ran.executed().macs == expected.inside_products);
@@ -176,7 +193,8 @@ TEST_CASE("conv: other element types") {
 }
 
 /// LeNet-5's first layer by hand: 1·6·28·28·1·5·5 = 117,600 products, 6·28·28 = 4,704 bias additions, 6·25 + 6 = 156
-/// parameters; with a padding of 2 an output row has 26·5·… taps inside: Σ over 32 outputs = 32·5 − 2·(1 + 2) = 154 an axis.
+/// parameters. With a padding of 2, the taps inside the image along an axis are Σ over 32 outputs = 32·5 − 2·(2 + 1) =
+/// 154.
 TEST_CASE("conv: the formula against an example worked by hand") {
   const ConvCase c{.C = 1, .H = 32, .W = 32, .M = 6, .kH = 5, .kW = 5};
   const Ran ran = run_graph(conv_graph(c, operands_of(c, true), true, false), best_isa());
@@ -203,7 +221,8 @@ TEST_CASE("conv: the formula against an example worked by hand") {
 }
 
 /// What a broken convolution says.
-std::string error_of(const Shape& x, const Shape& w, const Shape& b, std::map<std::string, Attribute> attributes, int opset = 17) {
+std::string error_of(const Shape& x, const Shape& w, const Shape& b, std::map<std::string, Attribute> attributes,
+                     int opset = 17) {
   GraphMaker g;
   g.input("x", Tensor(DType::f32, x)).constant("w", Tensor(DType::f32, w)).constant("b", Tensor(DType::f32, b));
   g.node("Conv", {"x", "w", "b"}, "c3", std::move(attributes), opset).output("c3");
@@ -218,17 +237,23 @@ std::string error_of(const Shape& x, const Shape& w, const Shape& b, std::map<st
 
 TEST_CASE("conv: errors name node, found and required") {
   using Ints = std::vector<int64_t>;
-  CHECK(error_of({1, 64, 8, 8}, {10, 12, 3, 3}, {10}, {{"group", int64_t{5}}}) == "Conv 'c3': group=5 must divide C=64");
+  CHECK(error_of({1, 64, 8, 8}, {10, 12, 3, 3}, {10}, {{"group", int64_t{5}}}) ==
+        "Conv 'c3': group=5 must divide C=64");
   CHECK(error_of({1, 4, 8, 8}, {9, 2, 3, 3}, {9}, {{"group", int64_t{2}}}) == "Conv 'c3': group=2 must divide M=9");
-  CHECK(error_of({1, 4, 8, 8}, {9, 3, 3, 3}, {9}, {}) == "Conv 'c3': W of shape 9x3x3x3 must have C/group=4 in dimension 1");
+  CHECK(error_of({1, 4, 8, 8}, {9, 3, 3, 3}, {9}, {}) ==
+        "Conv 'c3': W of shape 9x3x3x3 must have C/group=4 in dimension 1");
   CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {8}, {}) == "Conv 'c3': B of shape 8 must have shape 9");
   CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {{"kernel_shape", Ints{5, 3}}}) ==
         "Conv 'c3': kernel_shape[0]=5 must equal the weights' extent 3");
-  CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {{"strides", Ints{0, 1}}}) == "Conv 'c3': strides[0]=0 must be 1 to 2147483648");
-  CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {{"strides", Ints{1}}}) == "Conv 'c3': strides of 1 values must have 2");
+  CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {{"strides", Ints{0, 1}}}) ==
+        "Conv 'c3': strides[0]=0 must be 1 to 2147483648");
+  CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {{"strides", Ints{1}}}) ==
+        "Conv 'c3': strides of 1 values must have 2");
   CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {{"pads", Ints{1, 1}}}) == "Conv 'c3': pads of 2 values must have 4");
-  CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {{"pads", Ints{-1, 0, 0, 0}}}) == "Conv 'c3': pads[0]=-1 must be 0 to 2147483648");
-  CHECK(error_of({1, 4, 2, 8}, {9, 4, 3, 3}, {9}, {}) == "Conv 'c3': dilated kernel extent 3 must fit the padded input extent 2");
+  CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {{"pads", Ints{-1, 0, 0, 0}}}) ==
+        "Conv 'c3': pads[0]=-1 must be 0 to 2147483648");
+  CHECK(error_of({1, 4, 2, 8}, {9, 4, 3, 3}, {9}, {}) ==
+        "Conv 'c3': dilated kernel extent 3 must fit the padded input extent 2");
   CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {{"auto_pad", std::string("SOME")}}) ==
         "Conv 'c3': auto_pad='SOME' must be NOTSET, VALID, SAME_UPPER or SAME_LOWER");
   CHECK(error_of({1, 4, 8, 8, 8}, {9, 4, 3, 3, 3}, {9}, {}) ==
@@ -258,9 +283,10 @@ TEST_CASE("conv: an empty batch") {
 TEST_CASE("registry: unknown operators") {
   GraphMaker g;
   g.input("x", Tensor(DType::f32, {1})).node("Frobnicate", {"x"}, "y").output("y");
-  CHECK_THROWS_WITH_AS(CompiledModel(g.graph, registry(), {}).plan(),
-                       "Frobnicate 'y': operator Frobnicate of domain 'ai.onnx' at opset 17 is unknown; required: a supported operator",
-                       Error);
+  CHECK_THROWS_WITH_AS(
+      CompiledModel(g.graph, registry(), {}).plan(),
+      "Frobnicate 'y': operator Frobnicate of domain 'ai.onnx' at opset 17 is unknown; required: a supported operator",
+      Error);
 }
 
 }  // namespace

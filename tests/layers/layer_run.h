@@ -124,12 +124,15 @@ class OneCandidate final : public Layer {
   Role role(int input, Operands in) const override { return layer_->role(input, in); }
   Cost cost(Operands in, std::span<const TensorType> out) const override { return layer_->cost(in, out); }
   bool in_place(int input) const override { return layer_->in_place(input); }
-  std::vector<Candidate> candidates(const PlanContext& context, Operands in, std::span<const TensorType> out) const override {
+  std::vector<Candidate> candidates(const PlanContext& context, Operands in,
+                                    std::span<const TensorType> out) const override {
     const std::vector<Candidate> all = layer_->candidates(context, in, out);
     count = all.size();
     return {all[wanted % all.size()]};
   }
-  void prepare(const Candidate& candidate, Preparation& preparation) const override { layer_->prepare(candidate, preparation); }
+  void prepare(const Candidate& candidate, Preparation& preparation) const override {
+    layer_->prepare(candidate, preparation);
+  }
 
  private:
   std::unique_ptr<Layer> layer_;
@@ -156,8 +159,10 @@ inline std::vector<Isa> usable_isas() {
   return list;
 }
 
-/// |found − expected| <= factor · 2^-24 · scale: a sum of K rounded products errs by at most about K half ULPs of Σ|product|.
-inline void check_close(const Tensor& found, const std::vector<double>& expected, const std::vector<double>& scale, double factor) {
+/// |found − expected| <= factor · 2^-24 · scale: a sum of K rounded products errs by at most about K half ULPs of
+/// Σ|product|.
+inline void check_close(const Tensor& found, const std::vector<double>& expected, const std::vector<double>& scale,
+                        double factor) {
   const std::vector<double> values = found.to_double();
   REQUIRE(values.size() == expected.size());
   double worst = 0;

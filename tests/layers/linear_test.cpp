@@ -9,13 +9,15 @@ namespace {
 using namespace tally;
 using namespace tally::test;
 
-int64_t product_of(const Shape& shape) { return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()); }
+int64_t product_of(const Shape& shape) {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
 
 struct GemmCase {
   int64_t M, N, K;
   bool trans_a = false, trans_b = false;
   float alpha = 1, beta = 1;
-  Shape c = {};           ///< [−1]: no C
+  Shape c = {};  ///< [−1]: no C
   bool constant_b = true, constant_c = true;
 };
 
@@ -42,7 +44,8 @@ void check_gemm(const GemmCase& t, Isa isa) {
   g.node("Gemm", inputs, "y",
          {{"alpha", t.alpha}, {"beta", t.beta}, {"transA", int64_t{t.trans_a}}, {"transB", int64_t{t.trans_b}}});
   g.output("y");
-  const reference::MatrixResult expected = reference::gemm(a, b, t.M, t.N, t.K, t.trans_a, t.trans_b, t.alpha, t.beta, c_at);
+  const reference::MatrixResult expected =
+      reference::gemm(a, b, t.M, t.N, t.K, t.trans_a, t.trans_b, t.alpha, t.beta, c_at);
   run_every_candidate(g, isa, [&](const Ran& ran) {
     check_close(ran.outputs[0], expected.y, expected.scale, static_cast<double>(t.K + 4));
     CHECK(ran.executed().macs == t.M * t.N * t.K);
@@ -70,12 +73,12 @@ TEST_CASE("gemm: every legal C, alpha and beta, constant or not") {
   for (const Shape& c : forms)
     for (const bool constant_b : {true, false})
       for (const bool constant_c : {true, false})
-        for (const auto& [alpha, beta] : {std::pair{1.0f, 1.0f}, {0.5f, 1.0f}, {0.25f, 0.35f}, {1.0f, 0.0f}}) {
+        for (const auto& factors : {std::pair{1.0f, 1.0f}, {0.5f, 1.0f}, {0.25f, 0.35f}, {1.0f, 0.0f}}) {
           CAPTURE(to_string(c));
           CAPTURE(constant_b);
           CAPTURE(constant_c);
-          CAPTURE(beta);
-          check_gemm({6, 17, 10, false, true, alpha, beta, c, constant_b, constant_c}, best_isa());
+          CAPTURE(factors.second);
+          check_gemm({6, 17, 10, false, true, factors.first, factors.second, c, constant_b, constant_c}, best_isa());
         }
   check_gemm({1, 40, 33, false, false, 0.5f, 0.5f, {1, 1}, true, true}, best_isa());
   check_gemm({5, 1, 33, false, false, 1, 1, {5, 1}, true, false}, best_isa());
@@ -86,7 +89,8 @@ TEST_CASE("gemm: columns of equal weights have equal sums") {
   for (const Isa isa : usable_isas())
     for (const int64_t N : {1000, 1003, 4096}) {
       GraphMaker g;
-      g.input("a", float_tensor({1, 300}, random_values(300, 1))).constant("b", float_tensor({300, N}, std::vector<double>(static_cast<size_t>(300 * N), 0.3)));
+      g.input("a", float_tensor({1, 300}, random_values(300, 1)))
+          .constant("b", float_tensor({300, N}, std::vector<double>(static_cast<size_t>(300 * N), 0.3)));
       g.node("Gemm", {"a", "b"}, "y").output("y");
       const std::vector<double> y = run_graph(g, isa).outputs[0].to_double();
       CHECK(std::set<double>(y.begin(), y.end()).size() == 1);
@@ -136,18 +140,29 @@ void check_matmul(const Shape& a_shape, const Shape& b_shape, Isa isa, bool cons
 
 TEST_CASE("matmul: ranks and batches that broadcast") {
   const std::pair<Shape, Shape> cases[] = {
-      {{4, 5}, {5, 6}},          {{5}, {5}},               {{5}, {5, 6}},          {{4, 5}, {5}},
-      {{2, 3, 4, 5}, {5, 6}},    {{2, 3, 4, 5}, {5}},      {{3, 4, 5}, {3, 5, 6}}, {{2, 1, 4, 5}, {3, 5, 6}},
-      {{4, 5}, {2, 3, 5, 6}},    {{5}, {2, 5, 6}},         {{2, 3, 4, 5}, {1, 1, 5, 6}}, {{2, 3, 4, 5}, {2, 1, 5, 17}},
-      {{1, 1, 1}, {1, 1, 1}},    {{2, 1, 7, 33}, {1, 3, 33, 9}}, {{1, 4, 5}, {1, 2, 1, 5, 6}},
+      {{4, 5}, {5, 6}},
+      {{5}, {5}},
+      {{5}, {5, 6}},
+      {{4, 5}, {5}},
+      {{2, 3, 4, 5}, {5, 6}},
+      {{2, 3, 4, 5}, {5}},
+      {{3, 4, 5}, {3, 5, 6}},
+      {{2, 1, 4, 5}, {3, 5, 6}},
+      {{4, 5}, {2, 3, 5, 6}},
+      {{5}, {2, 5, 6}},
+      {{2, 3, 4, 5}, {1, 1, 5, 6}},
+      {{2, 3, 4, 5}, {2, 1, 5, 17}},
+      {{1, 1, 1}, {1, 1, 1}},
+      {{2, 1, 7, 33}, {1, 3, 33, 9}},
+      {{1, 4, 5}, {1, 2, 1, 5, 6}},
   };
   for (const Isa isa : usable_isas())
-    for (const auto& [a, b] : cases)
+    for (const auto& shapes : cases)
       for (const bool constant_b : {true, false}) {
         CAPTURE(name_of(isa));
-        CAPTURE(to_string(a));
-        CAPTURE(to_string(b));
-        check_matmul(a, b, isa, constant_b);
+        CAPTURE(to_string(shapes.first));
+        CAPTURE(to_string(shapes.second));
+        check_matmul(shapes.first, shapes.second, isa, constant_b);
       }
 }
 
@@ -177,8 +192,11 @@ TEST_CASE("matmul and gemm: integers and double") {
 /// LeNet-5's 400 → 120: 400·120 = 48,000 products, 120 bias additions, 48,120 parameters.
 TEST_CASE("gemm: the formula against an example worked by hand") {
   GraphMaker g;
-  g.input("a", float_tensor({1, 400}, random_values(400, 1))).constant("b", float_tensor({120, 400}, random_values(48000, 2)));
-  g.constant("c", float_tensor({120}, random_values(120, 3))).node("Gemm", {"a", "b", "c"}, "y", {{"transB", int64_t{1}}}).output("y");
+  g.input("a", float_tensor({1, 400}, random_values(400, 1)))
+      .constant("b", float_tensor({120, 400}, random_values(48000, 2)));
+  g.constant("c", float_tensor({120}, random_values(120, 3)))
+      .node("Gemm", {"a", "b", "c"}, "y", {{"transB", int64_t{1}}})
+      .output("y");
   const NodeEstimate row = run_graph(g, best_isa()).plan->estimate.layers[0];
   CHECK(row.cost.macs == 48'000);
   CHECK(row.cost.bias_additions == 120);
@@ -192,15 +210,21 @@ TEST_CASE("gemm: the formula against an example worked by hand") {
 
 TEST_CASE("matmul: zero extents") {
   GraphMaker g;
-  g.input("a", Tensor(DType::f32, {2, 0})).constant("b", Tensor(DType::f32, {0, 3})).node("MatMul", {"a", "b"}, "y").output("y");
+  g.input("a", Tensor(DType::f32, {2, 0}))
+      .constant("b", Tensor(DType::f32, {0, 3}))
+      .node("MatMul", {"a", "b"}, "y")
+      .output("y");
   CHECK(run_graph(g, best_isa()).outputs[0].to_double() == std::vector<double>(6, 0.0));
   GraphMaker none;
-  none.input("a", Tensor(DType::f32, {0, 2})).constant("b", Tensor(DType::f32, {2, 3})).node("MatMul", {"a", "b"}, "y").output("y");
+  none.input("a", Tensor(DType::f32, {0, 2}))
+      .constant("b", Tensor(DType::f32, {2, 3}))
+      .node("MatMul", {"a", "b"}, "y")
+      .output("y");
   CHECK(run_graph(none, best_isa()).outputs[0].shape() == Shape{0, 3});
 }
 
-std::string error_of(const std::string& op, const std::vector<Shape>& shapes, std::map<std::string, Attribute> attributes = {},
-                     int opset = 17) {
+std::string error_of(const std::string& op, const std::vector<Shape>& shapes,
+                     std::map<std::string, Attribute> attributes = {}, int opset = 17) {
   GraphMaker g;
   std::vector<std::string> names;
   for (size_t i = 0; i < shapes.size(); ++i) {
@@ -219,13 +243,16 @@ std::string error_of(const std::string& op, const std::vector<Shape>& shapes, st
 
 TEST_CASE("gemm and matmul: errors name node, found and required") {
   CHECK(error_of("Gemm", {{2, 3}, {4, 5}}) == "Gemm 'fc': B of shape 4x5 must have K=3 rows");
-  CHECK(error_of("Gemm", {{2, 3}, {5, 4}}, {{"transB", int64_t{1}}}) == "Gemm 'fc': B of shape 5x4 (transB) must have K=3 columns");
+  CHECK(error_of("Gemm", {{2, 3}, {5, 4}}, {{"transB", int64_t{1}}}) ==
+        "Gemm 'fc': B of shape 5x4 (transB) must have K=3 columns");
   CHECK(error_of("Gemm", {{2, 3, 4}, {4, 5}}) == "Gemm 'fc': A of shape 2x3x4 must have rank 2");
   CHECK(error_of("Gemm", {{2, 3}, {3, 5}, {4}}) == "Gemm 'fc': C of shape 4 must broadcast to 2x5");
-  CHECK(error_of("Gemm", {{2, 3}, {3, 5}, {5}}, {}, 6) == "Gemm 'fc': C of shape 5 must have the shape (without broadcast) 2x5");
+  CHECK(error_of("Gemm", {{2, 3}, {3, 5}, {5}}, {}, 6) ==
+        "Gemm 'fc': C of shape 5 must have the shape (without broadcast) 2x5");
   CHECK(error_of("Gemm", {{2, 3}, {3, 5}, {5}}, {{"broadcast", int64_t{1}}}, 6) == "no error");
   CHECK(error_of("Gemm", {{2, 3}, {3, 5}}, {}, 9) == "Gemm 'fc': 2 inputs must be 3 (A, B, C)");
-  CHECK(error_of("MatMul", {{2, 3}, {4, 5}}) == "MatMul 'fc': operands of shapes 2x3 and 4x5 must agree in K: 3 columns, 4 rows");
+  CHECK(error_of("MatMul", {{2, 3}, {4, 5}}) ==
+        "MatMul 'fc': operands of shapes 2x3 and 4x5 must agree in K: 3 columns, 4 rows");
   CHECK(error_of("MatMul", {{2, 2, 3}, {3, 3, 5}}) ==
         "MatMul 'fc': operands of shapes 2x2x3 and 3x3x5 must have batch dimensions that broadcast");
   CHECK(error_of("MatMul", {{}, {3, 5}}) == "MatMul 'fc': operands of shapes scalar and 3x5 must have rank >= 1");

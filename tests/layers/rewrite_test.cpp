@@ -10,7 +10,9 @@ using namespace tally::test;
 
 using Ints = std::vector<int64_t>;
 
-Tensor random_tensor(const Shape& shape, uint32_t seed) { return float_tensor(shape, random_values(element_count(shape), seed)); }
+Tensor random_tensor(const Shape& shape, uint32_t seed) {
+  return float_tensor(shape, random_values(element_count(shape), seed));
+}
 
 Tensor positive_tensor(const Shape& shape, uint32_t seed) {
   std::vector<double> values = random_values(element_count(shape), seed);
@@ -43,8 +45,8 @@ double difference(const Tensor& found, const Tensor& expected) {
   return worst;
 }
 
-/// Runs with and without rewriting: outputs agree to `tolerance` (folding and reassociation round differently), executed
-/// products agree exactly, and the rewritten plan has these rows.
+/// Runs with and without rewriting: outputs agree to `tolerance` (folding and reassociation round differently),
+/// executed products agree exactly, and the rewritten plan has these rows.
 void check_rewrite(const GraphMaker& g, const Rows& expected, double tolerance = 1e-4) {
   for (const Isa isa : usable_isas()) {
     CAPTURE(name_of(isa));
@@ -54,7 +56,8 @@ void check_rewrite(const GraphMaker& g, const Rows& expected, double tolerance =
     int64_t ideal = 0;
     for (const PlanRow& row : rewritten.plan->rows) ideal += row.ideal.macs;
     CHECK(ideal == rewritten.plan->estimate.totals.macs);
-    for (size_t o = 0; o < plain.outputs.size(); ++o) CHECK(difference(rewritten.outputs[o], plain.outputs[o]) <= tolerance);
+    for (size_t o = 0; o < plain.outputs.size(); ++o)
+      CHECK(difference(rewritten.outputs[o], plain.outputs[o]) <= tolerance);
   }
 }
 
@@ -75,7 +78,9 @@ TEST_CASE("rewrite: Conv takes BatchNormalization and an activation") {
 
 TEST_CASE("rewrite: Conv takes a bias by Add, a scale by Mul, a Clip") {
   GraphMaker g = conv_start();
-  g.constant("b", random_tensor({1, 10, 1, 1}, 3)).constant("s", random_tensor({10, 1, 1}, 4)).constant("half", float_tensor({}, {0.5}));
+  g.constant("b", random_tensor({1, 10, 1, 1}, 3))
+      .constant("s", random_tensor({10, 1, 1}, 4))
+      .constant("half", float_tensor({}, {0.5}));
   g.constant("lo", float_tensor({}, {-0.25})).constant("hi", float_tensor({}, {1.5}));
   g.node("Add", {"b", "conv"}, "add").node("Mul", {"add", "s"}, "mul").node("Sub", {"mul", "half"}, "sub");
   g.node("Clip", {"sub", "lo", "hi"}, "y").output("y");
@@ -84,7 +89,9 @@ TEST_CASE("rewrite: Conv takes a bias by Add, a scale by Mul, a Clip") {
 
 TEST_CASE("rewrite: depthwise and grouped convolutions take them too") {
   GraphMaker g;
-  g.input("x", random_tensor({1, 20, 9, 9}, 1)).constant("w", random_tensor({20, 1, 3, 3}, 2)).constant("w2", random_tensor({8, 10, 1, 1}, 3));
+  g.input("x", random_tensor({1, 20, 9, 9}, 1))
+      .constant("w", random_tensor({20, 1, 3, 3}, 2))
+      .constant("w2", random_tensor({8, 10, 1, 1}, 3));
   g.node("Conv", {"x", "w"}, "dw", {{"group", int64_t{20}}, {"pads", Ints{1, 1, 1, 1}}});
   add_batch_norm(g, "dw", "bn", 20).node("Relu", {"bn"}, "relu");
   g.node("Conv", {"relu", "w2"}, "pw", {{"group", int64_t{2}}});
@@ -100,6 +107,14 @@ TEST_CASE("rewrite: a residual Add joins the later of its two producers") {
   g.constant("w3", random_tensor({10, 10, 1, 2}, 6)).node("Conv", {"shortcut", "w3"}, "narrow");
   g.node("Add", {"bn", "narrow"}, "sum").node("Relu", {"sum"}, "y").output("y");
   check_rewrite(g, {{"conv", "bn", "sum", "y"}, {"shortcut"}, {"narrow"}});
+}
+
+TEST_CASE("rewrite: a depthwise convolution leaves its residual to Add") {
+  GraphMaker g;
+  g.input("x", random_tensor({1, 20, 6, 6}, 1)).constant("w", random_tensor({20, 1, 3, 3}, 2));
+  g.node("Conv", {"x", "w"}, "dw", {{"group", int64_t{20}}, {"pads", Ints{1, 1, 1, 1}}});
+  g.node("Add", {"dw", "x"}, "sum").node("Relu", {"sum"}, "y").output("y");
+  check_rewrite(g, {{"dw"}, {"sum", "y"}});
 }
 
 TEST_CASE("rewrite: a residual from further back, and Relu after a lone Add") {
@@ -124,7 +139,9 @@ TEST_CASE("rewrite: what changes the shape or varies along other axes stays") {
   g.constant("row", random_tensor({5}, 3)).node("Add", {"conv", "row"}, "add").output("add");
   check_rewrite(g, {{"conv"}, {"add"}});
   GraphMaker wider;
-  wider.input("x", random_tensor({1, 3, 4, 4}, 1)).constant("w", random_tensor({1, 3, 1, 1}, 2)).node("Conv", {"x", "w"}, "conv");
+  wider.input("x", random_tensor({1, 3, 4, 4}, 1))
+      .constant("w", random_tensor({1, 3, 1, 1}, 2))
+      .node("Conv", {"x", "w"}, "conv");
   wider.constant("b", random_tensor({1, 8, 1, 1}, 3)).node("Add", {"conv", "b"}, "y").output("y");
   check_rewrite(wider, {{"conv"}, {"y"}});
 }
@@ -134,7 +151,9 @@ TEST_CASE("rewrite: Pad goes into Conv where it pads spatial axes with zeros") {
     GraphMaker g;
     g.input("x", random_tensor({1, 3, 6, 6}, 1)).constant("w", random_tensor({5, 3, 3, 3}, 2));
     g.constant("pads", Tensor::of_int64(pads)).constant("value", float_tensor({}, {value}));
-    g.node("Pad", {"x", "pads", "value"}, "pad").node("Conv", {"pad", "w"}, "y", {{"pads", Ints{0, 1, 0, 0}}}).output("y");
+    g.node("Pad", {"x", "pads", "value"}, "pad")
+        .node("Conv", {"pad", "w"}, "y", {{"pads", Ints{0, 1, 0, 0}}})
+        .output("y");
     return g;
   };
   for (const Isa isa : usable_isas()) {
@@ -172,7 +191,9 @@ TEST_CASE("rewrite: Transpose from N H W C goes into Conv, and a Pad before it")
   check_rewrite(row, {{"ncw", "y"}});
   GraphMaker grouped;
   grouped.input("x", random_tensor({1, 5, 5, 4}, 1)).constant("w", random_tensor({4, 1, 3, 3}, 2));
-  grouped.node("Transpose", {"x"}, "nchw", {{"perm", Ints{0, 3, 1, 2}}}).node("Conv", {"nchw", "w"}, "y", {{"group", int64_t{4}}}).output("y");
+  grouped.node("Transpose", {"x"}, "nchw", {{"perm", Ints{0, 3, 1, 2}}})
+      .node("Conv", {"nchw", "w"}, "y", {{"group", int64_t{4}}})
+      .output("y");
   check_rewrite(grouped, {{"nchw"}, {"y"}});
 }
 
@@ -197,12 +218,20 @@ TEST_CASE("rewrite: Reshape, MatMul, Add, activation") {
 
 TEST_CASE("rewrite: MatMul of higher rank takes a bias along its last axis, and a residual") {
   GraphMaker g;
-  g.input("x", random_tensor({2, 3, 8}, 1)).constant("w", random_tensor({8, 5}, 2)).constant("b", random_tensor({5}, 3));
+  g.input("x", random_tensor({2, 3, 8}, 1))
+      .constant("w", random_tensor({8, 5}, 2))
+      .constant("b", random_tensor({5}, 3));
   g.input("r", random_tensor({2, 3, 5}, 4));
-  g.node("MatMul", {"x", "w"}, "mm").node("Add", {"mm", "b"}, "add").node("Add", {"r", "add"}, "sum").node("Relu", {"sum"}, "y").output("y");
+  g.node("MatMul", {"x", "w"}, "mm")
+      .node("Add", {"mm", "b"}, "add")
+      .node("Add", {"r", "add"}, "sum")
+      .node("Relu", {"sum"}, "y")
+      .output("y");
   check_rewrite(g, {{"mm", "add", "sum", "y"}});
   GraphMaker batched;
-  batched.input("x", random_tensor({2, 3, 8}, 1)).input("w", random_tensor({2, 8, 5}, 2)).input("r", random_tensor({2, 3, 5}, 4));
+  batched.input("x", random_tensor({2, 3, 8}, 1))
+      .input("w", random_tensor({2, 8, 5}, 2))
+      .input("r", random_tensor({2, 3, 5}, 4));
   batched.node("MatMul", {"x", "w"}, "mm").node("Add", {"mm", "r"}, "sum").node("Tanh", {"sum"}, "y").output("y");
   check_rewrite(batched, {{"mm", "sum", "y"}});
 }

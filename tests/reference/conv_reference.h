@@ -15,8 +15,8 @@ struct ConvCase {
 };
 
 struct ConvResult {
-  std::vector<double> y;       ///< [N, M, oH, oW]
-  std::vector<double> scale;   ///< Σ |x·w| + |b|: what rounding errors grow with
+  std::vector<double> y;      ///< [N, M, oH, oW]
+  std::vector<double> scale;  ///< Σ |x·w| + |b|: what rounding errors grow with
   int64_t inside_products = 0;
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 // numpy.matmul and ONNX's Gemm in double.
-#include <cstdint>
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 namespace tally::reference {
@@ -20,7 +20,8 @@ inline MatrixResult matmul(const std::vector<double>& a, const std::vector<doubl
       for (int64_t n = 0; n < N; ++n) {
         double sum = 0, scale = 0;
         for (int64_t k = 0; k < K; ++k) {
-          const double product = a[static_cast<size_t>(a_offset[i] + m * K + k)] * b[static_cast<size_t>(b_offset[i] + k * N + n)];
+          const double product =
+              a[static_cast<size_t>(a_offset[i] + m * K + k)] * b[static_cast<size_t>(b_offset[i] + k * N + n)];
           sum += product;
           scale += std::fabs(product);
         }
@@ -32,14 +33,15 @@ inline MatrixResult matmul(const std::vector<double>& a, const std::vector<doubl
 
 /// alpha·A'·B' + beta·C; c(m, n) gives C's element.
 template <class C>
-MatrixResult gemm(const std::vector<double>& a, const std::vector<double>& b, int64_t M, int64_t N, int64_t K, bool trans_a,
-                  bool trans_b, double alpha, double beta, C c) {
+MatrixResult gemm(const std::vector<double>& a, const std::vector<double>& b, int64_t M, int64_t N, int64_t K,
+                  bool trans_a, bool trans_b, double alpha, double beta, C c) {
   MatrixResult r;
   for (int64_t m = 0; m < M; ++m)
     for (int64_t n = 0; n < N; ++n) {
       double sum = 0, scale = 0;
       for (int64_t k = 0; k < K; ++k) {
-        const double product = a[static_cast<size_t>(trans_a ? k * M + m : m * K + k)] * b[static_cast<size_t>(trans_b ? n * K + k : k * N + n)];
+        const double product = a[static_cast<size_t>(trans_a ? k * M + m : m * K + k)] *
+                               b[static_cast<size_t>(trans_b ? n * K + k : k * N + n)];
         sum += product;
         scale += std::fabs(product);
       }

@@ -60,7 +60,7 @@ TEST_CASE("no line is wider than asked for") {
     table.columns.push_back({"c" + std::to_string(c), "column" + std::to_string(c), Unit::count, "group", 0, c});
   for (int r = 0; r < 5; ++r) {
     std::vector<Cell> row{std::string("a rather long name — ") + std::string(60, 'x'), std::string("ConvTranspose")};
-    for (int64_t c = 0; c < 12; ++c) row.push_back(int64_t{99'999'999} / (c + 1));
+    for (int64_t c = 0; c < 12; ++c) row.emplace_back(int64_t{99'999'999} / (c + 1));
     table.rows.push_back(row);
   }
   table.totals = table.rows[0];
