@@ -3,19 +3,16 @@
 // Each repeat times the peak kernel and every model in turn, so that drift of a shared machine falls on both sides of the
 // ratio. share = ideal MACs ÷ (time · peak), the median over repeats; models' times are printed for orientation only.
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "tally/layers/tally.h"
-#include "tally/platforms/clock.h"
+#include "tools/bench/subject.h"
 
 namespace {
 
 using namespace tally;
+using namespace tally::bench;
 
 constexpr double kSampleNs = 300e3;  ///< a sample is long enough for the clock, short enough to be seldom interrupted
 
@@ -26,8 +23,6 @@ struct Subject {
   int batch = 1;
   std::vector<double> shares, ns;
 };
-
-double elapsed_ns(int64_t begin) { return static_cast<double>(ticks() - begin) / ticks_per_ns(); }
 
 /// MACs a ns of the peak kernel, over about kSampleNs.
 double peak_rate(const KernelTable& kernels, int64_t rounds) {
@@ -46,29 +41,12 @@ int64_t calibrate_rounds(const KernelTable& kernels) {
   }
 }
 
-void fill_inputs(Context& context) {
-  uint32_t state = 1;
-  for (const PlanInput& input : context.plan().inputs)
-    if (input.type.dtype == DType::f32)
-      for (float& x : context.input<float>(input.name)) {
-        state = state * 1664525u + 1013904223u;
-        x = static_cast<float>(state >> 8) / 16777216.0f;
-      }
-}
-
 Subject make_subject(const std::string& file, Isa isa) {
   Subject s;
-  s.name = std::filesystem::path(file).stem().string();
-  if (s.name == "model") s.name = std::filesystem::path(file).parent_path().filename().string();
-  LoadOptions options;
-  options.isa = isa;
-  s.context = std::make_unique<Context>(Model::load(file, options));
-  fill_inputs(*s.context);
+  s.name = name_of_file(file);
+  s.context = load_filled(file, isa);
   s.macs = static_cast<double>(s.context->plan().estimate.totals.macs);
-  for (int i = 0; i < 3; ++i) s.context->run();
-  const int64_t begin = ticks();
-  s.context->run();
-  s.batch = std::max(1, static_cast<int>(kSampleNs / elapsed_ns(begin)));
+  s.batch = runs_in(kSampleNs, *s.context);
   return s;
 }
 
@@ -80,6 +58,8 @@ void measure(Isa isa, const std::vector<std::string>& files, int repeats) {
   std::vector<double> peaks;
   for (int r = 0; r < repeats; ++r) {
     for (Subject& s : subjects) {
+      // The models before have emptied the caches: a steady state is measured.
+      for (int i = 0; i < s.batch; ++i) s.context->run();
       const double before = peak_rate(kernels, rounds);
       const int64_t begin = ticks();
       for (int i = 0; i < s.batch; ++i) s.context->run();
@@ -90,45 +70,16 @@ void measure(Isa isa, const std::vector<std::string>& files, int repeats) {
       s.shares.push_back(s.macs / ns / peak);
     }
   }
-  std::printf("%s: peak %.1f GMAC/s (median of %zu)\n", std::string(name_of(isa)).c_str(), distribution(peaks).median, peaks.size());
+  std::printf("%s: peak %.1f GMAC/s (median of %zu)\n", std::string(name_of(isa)).c_str(), distribution(peaks).median,
+              peaks.size());
   std::printf("  %-28s %14s %12s %12s %8s %8s %8s\n", "model", "MACs", "us median", "us min", "share", "p10", "p90");
   for (Subject& s : subjects) {
     const Distribution share = distribution(s.shares), ns = distribution(s.ns);
-    std::printf("  %-28s %14.0f %12.2f %12.2f %8.3f %8.3f %8.3f\n", s.name.c_str(), s.macs, ns.median / 1e3, ns.min / 1e3, share.median,
-                share.p10, share.p90);
+    std::printf("  %-28s %14.0f %12.2f %12.2f %8.3f %8.3f %8.3f\n", s.name.c_str(), s.macs, ns.median / 1e3,
+                ns.min / 1e3, share.median, share.p10, share.p90);
   }
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  std::vector<Isa> isas;
-  std::vector<std::string> files;
-  int repeats = 60;
-  for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--isa") == 0 && i + 1 < argc) {
-      const auto isa = isa_from_name(argv[++i]);
-      if (!isa || !usable(*isa)) {
-        std::fprintf(stderr, "%s is no usable instruction set here\n", argv[i]);
-        return 4;
-      }
-      isas.push_back(*isa);
-    } else if (std::strcmp(argv[i], "--repeats") == 0 && i + 1 < argc) {
-      repeats = std::atoi(argv[++i]);
-    } else {
-      files.emplace_back(argv[i]);
-    }
-  }
-  if (files.empty() || repeats < 1) {
-    std::fprintf(stderr, "usage: tally_share_of_peak [--isa NAME]... [--repeats N] MODEL.onnx...\n");
-    return 2;
-  }
-  if (isas.empty()) isas.push_back(best_isa());
-  try {
-    for (Isa isa : isas) measure(isa, files, repeats);
-  } catch (const Error& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
-    return 3;
-  }
-  return 0;
-}
+int main(int argc, char** argv) { return bench_main(argc, argv, "tally_share_of_peak", 60, measure); }
