@@ -67,7 +67,7 @@ struct GemmChunk {
 template <class F, class Policy>
 class GemmSweep {
  public:
-  GemmSweep(const GemmArgs& args, const Panel& panel, const GemmTileFunction<F>* tiles, int max_rows, Tally& tally)
+  GemmSweep(const GemmArgs& args, const Panel& panel, const GemmTileFunction<F>* tiles, int max_rows, Tally* tally)
       : args_(args), panel_(panel), tiles_(tiles), max_rows_(max_rows), tally_(tally) {
     width_ = int64_t{panel.half ? 1 : panel.vectors} * F::kLanes;
     tile_.w = static_cast<const typename F::Storage*>(args.w) + panel.w_offset;
@@ -125,6 +125,10 @@ class GemmSweep {
 
   /// `count` tiles of `rows` rows: as many at once as lie in one row of pixels, or one that goes over its end.
   TALLY_INLINE void run_tiles(int rows, int64_t count) {
+    if constexpr (Policy::kCounts) {
+      rows_done_ += rows * count;
+      tiles_done_ += count;
+    }
     while (count > 0) {
       const int64_t in_row = left_in_row_ / rows;
       const int64_t tiles = through_scratch_ || in_row == 0 ? 1 : in_row < count ? in_row : count;
@@ -139,10 +143,6 @@ class GemmSweep {
         run_through_scratch(rows);
       } else {
         tiles_[rows - 1](tile_);
-      }
-      if constexpr (Policy::kCounts) {
-        rows_done_ += rows * tiles;
-        tiles_done_ += tiles;
       }
       count -= tiles;
     }
@@ -212,19 +212,21 @@ class GemmSweep {
     const int64_t c_bytes = columns() * static_cast<int64_t>(sizeof(typename F::Output));
     const int64_t sum_vectors = (!tile_.reload && tile_.bias) + F::kColumnSums;
     const int64_t c_loads = tile_.reload + finish_.residual;
-    tally_.macs += rows_done_ * panel_.n * depth;
-    tally_.lane_macs += rows_done_ * width_ * padded_depth;
-    tally_.lane_fma_other += rows_done_ * finish_.template fma_lanes<typename F::FloatArch>(columns());
-    tally_.bytes_loaded += tiles_done_ * width_ * (padded_depth * kStorage + sum_vectors * kSum) +
-                           rows_done_ * (depth * kStorage + c_loads * c_bytes);
-    tally_.bytes_stored += rows_done_ * c_bytes;
+    tally_->macs += rows_done_ * panel_.n * depth;
+    tally_->lane_macs += rows_done_ * width_ * padded_depth;
+    if (finish_.needs_pass()) {
+      tally_->lane_fma_other += rows_done_ * finish_.template fma_lanes<typename F::FloatArch>(columns());
+    }
+    tally_->bytes_loaded += tiles_done_ * width_ * (padded_depth * kStorage + sum_vectors * kSum) +
+                            rows_done_ * (depth * kStorage + c_loads * c_bytes);
+    tally_->bytes_stored += rows_done_ * c_bytes;
   }
 
   const GemmArgs& args_;
   const Panel& panel_;
   const GemmTileFunction<F>* tiles_;
   const int max_rows_;
-  Tally& tally_;
+  Tally* tally_;
   int64_t width_ = 0;  ///< lanes of the panel
   bool through_scratch_ = false;
   GemmFinish finish_;
@@ -258,7 +260,7 @@ void gemm_item(const GemmArgs& args, GemmSweep<F, Policy>& sweep, int64_t image,
 }
 
 template <class A, Num num, class Policy>
-void gemm_panel(const GemmArgs& args, const Panel& panel, int64_t image, int64_t begin, int64_t end, Tally& tally) {
+void gemm_panel(const GemmArgs& args, const Panel& panel, int64_t image, int64_t begin, int64_t end, Tally* tally) {
   using F = NumFormat<A, num>;
   const int vectors = panel.half ? 1 : panel.vectors;
   GemmSweep<F, Policy> sweep(args, panel, kGemmTiles<A, F>.tile[vectors - 1], gemm_rows<A>(vectors), tally);
@@ -269,7 +271,6 @@ void gemm_panel(const GemmArgs& args, const Panel& panel, int64_t image, int64_t
 template <class A, Num num, class Policy>
 void gemm(const GemmArgs& args, int64_t begin, int64_t end, Tally* tally) noexcept {
   if (begin >= end) return;
-  Tally sum;
   const int64_t row_blocks = (args.rows + args.rows_per_block - 1) / args.rows_per_block;
   int64_t panel_index = begin % args.panel_count;
   int64_t row_block = begin / args.panel_count % row_blocks;
@@ -280,12 +281,12 @@ void gemm(const GemmArgs& args, int64_t begin, int64_t end, Tally* tally) noexce
     const Panel& panel = args.panels[panel_index];
     if constexpr (requires { typename A::Half; }) {
       if (panel.half) {
-        gemm_panel<typename A::Half, num, Policy>(args, panel, image, first, last, sum);
+        gemm_panel<typename A::Half, num, Policy>(args, panel, image, first, last, tally);
       } else {
-        gemm_panel<A, num, Policy>(args, panel, image, first, last, sum);
+        gemm_panel<A, num, Policy>(args, panel, image, first, last, tally);
       }
     } else {
-      gemm_panel<A, num, Policy>(args, panel, image, first, last, sum);
+      gemm_panel<A, num, Policy>(args, panel, image, first, last, tally);
     }
     if (++panel_index == args.panel_count) {
       panel_index = 0;
@@ -295,7 +296,6 @@ void gemm(const GemmArgs& args, int64_t begin, int64_t end, Tally* tally) noexce
       }
     }
   }
-  if constexpr (Policy::kCounts) add_to(*tally, sum);
 }
 
 }  // namespace tally::TALLY_ISA_NAMESPACE

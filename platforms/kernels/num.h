@@ -15,15 +15,6 @@
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
-/// sum += part, without Tally's operator: an inline function of a shared namespace must not be emitted by an ISA file.
-TALLY_INLINE void add_to(Tally& sum, const Tally& part) {
-  sum.macs += part.macs;
-  sum.lane_macs += part.lane_macs;
-  sum.lane_fma_other += part.lane_fma_other;
-  sum.bytes_loaded += part.bytes_loaded;
-  sum.bytes_stored += part.bytes_stored;
-}
-
 template <class A, Num num>
 struct NumFormat;
 

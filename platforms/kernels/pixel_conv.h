@@ -86,19 +86,6 @@ inline void count_pixel_tiles(const PixelConvArgs& a, const PixelTile& tile, int
   }
 }
 
-/// How the registers of `row` are shared out among tiles of `channels`: `count` tiles of `size` registers, the first
-/// `larger` of them of one more; the last has the pieces.
-struct PixelShare {
-  int count = 0, size = 0, larger = 0;
-};
-
-template <class Arch>
-inline PixelShare share_row(const PixelRow& row, int channels) {
-  const int registers = row.rows * row.full + row.half + row.quarter, most = pixel_registers<Arch>(channels);
-  const int count = (registers + most - 1) / most;
-  return {count, registers / count, registers % count};
-}
-
 /// Runs all tiles of tile.repeats times `row`, whose first pixels are at x and y.
 template <class Arch, class Policy>
 inline void pixel_rows(const PixelConvArgs& a, const PixelRow& row, int channels, PixelTile& tile, const float* x,
