@@ -23,7 +23,8 @@ struct Context::Impl {
   CompiledModel model;
   std::shared_ptr<const Plan> plan;
   AlignedBuffer arena;
-  std::vector<AlignedBuffer> io;
+  std::vector<AlignedBuffer> io, states;
+  int64_t position = 0;  ///< time steps since the last reset
   BufferTable table;
   std::vector<Runnable> steps;
   std::unique_ptr<Team> team;
@@ -34,13 +35,17 @@ struct Context::Impl {
   void bind(std::shared_ptr<const Plan> next) {
     // Every allocation happens before anything of the present state is changed.
     AlignedBuffer new_arena(std::max<size_t>(next->arena_bytes, 64));
-    std::vector<AlignedBuffer> new_io;
+    std::vector<AlignedBuffer> new_io, new_states;
     BufferTable addresses;
     for (const BufferInfo& info : next->buffers) {
       std::byte* address = nullptr;
       switch (info.kind) {
         case BufferKind::arena: address = new_arena.data() + info.offset; break;
         case BufferKind::weights: address = const_cast<std::byte*>(info.data); break;
+        case BufferKind::state:
+          new_states.emplace_back(std::max<size_t>(info.bytes, 64));
+          address = new_states.back().data();
+          break;
         case BufferKind::input:
         case BufferKind::output:
           new_io.emplace_back(std::max<size_t>(info.bytes, 64));
@@ -66,9 +71,23 @@ struct Context::Impl {
     plan = std::move(next);
     arena = std::move(new_arena);
     io = std::move(new_io);
+    states = std::move(new_states);
     table = std::move(addresses);
     steps = std::move(runnables);
     team = std::move(new_team);
+    reset();
+  }
+
+  void reset() noexcept {
+    position = 0;
+    for (size_t b = 0; plan != nullptr && b < plan->buffers.size(); ++b) {
+      const BufferInfo& info = plan->buffers[b];
+      if (info.kind != BufferKind::state || info.bytes == 0) continue;
+      if (info.data != nullptr)
+        std::memcpy(table.address[b], info.data, info.bytes);
+      else
+        std::memset(table.address[b], 0, info.bytes);
+    }
   }
 
   /// Values that the plan depends on are in it; their buffers hold them all the same, for who reads them back.
@@ -92,7 +111,7 @@ struct Context::Impl {
     const bool clock = record != nullptr && record->clock && thread == 0;
     int64_t before = clock ? ticks() : 0;
     for (const Runnable& r : steps) {
-      const RunEnv env{&kernels, &thread_tallies[static_cast<size_t>(thread)][static_cast<size_t>(r.row)]};
+      const RunEnv env{&kernels, &thread_tallies[static_cast<size_t>(thread)][static_cast<size_t>(r.row)], position};
       if (r.parallel)
         r.step->run(env, r.items * thread / threads, r.items * (thread + 1) / threads);
       else if (thread == 0)
@@ -196,6 +215,8 @@ void Context::run() noexcept {
   Impl& impl = *impl_;
   if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, false));
 }
+
+void Context::reset() noexcept { impl_->reset(); }
 
 RunRecord Context::make_record(bool count, bool clock) const {
   RunRecord record;

@@ -53,8 +53,8 @@ class Context {
   void run() noexcept;
   /// One time step of a streamed model; the same as run() where nothing is recurrent.
   void step() noexcept { run(); }
-  /// Clears recurrent state.
-  void reset() noexcept {}
+  /// Sets recurrent state and caches to their first content.
+  void reset() noexcept;
 
   /// As run(), with counting kernels and clock readings as asked. `record`'s vectors are sized by the plan's rows.
   void run_recorded(RunRecord& record) noexcept;

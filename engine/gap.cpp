@@ -22,11 +22,13 @@ Gap explain_gap(const PlanRow& row, const MovedBytes& moved) {
   set(gap.bytes_loaded, "activation_rereads", p.loaded_activations + p.loaded_residual - moved.read);
   set(gap.bytes_loaded, "weight_rereads", p.loaded_weights - row.ideal.bytes_weights);
   set(gap.bytes_loaded, "partial_sums", p.loaded_partials);
+  set(gap.bytes_loaded, "state", p.loaded_state);
   set(gap.bytes_loaded, "scratch", p.loaded_scratch);
 
   set(gap.bytes_stored, "fusion", moved.written - row.ideal.bytes_written);
   set(gap.bytes_stored, "layout_padding", p.stored_outputs - moved.written);
   set(gap.bytes_stored, "partial_sums", p.stored_partials);
+  set(gap.bytes_stored, "state", p.stored_state);
   set(gap.bytes_stored, "scratch", p.stored_scratch);
   return gap;
 }

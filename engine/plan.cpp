@@ -75,6 +75,18 @@ class Planner final : public Preparation {
     return add_buffer({node_->name + " scratch", BufferKind::arena, bytes, 0, nullptr, nullptr});
   }
 
+  BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial) override {
+    BufferInfo info{std::move(name), BufferKind::state, bytes, 0, nullptr, nullptr};
+    if (initial.size() > 0) {
+      auto owned = std::make_shared<AlignedBuffer>(std::move(initial));
+      info.data = owned->data();
+      info.keep_alive = std::move(owned);
+    }
+    plan_->state_bytes += bytes;
+    check_memory(plan_->state_bytes);
+    return add_buffer(std::move(info));
+  }
+
   void add_step(std::unique_ptr<Step> step) override {
     const int row = static_cast<int>(plan_->rows.size()) - 1;
     for (BufferId id : step->buffers()) touch(id, row);
@@ -351,7 +363,7 @@ class Planner final : public Preparation {
     const ArenaLayout layout = lay_out_arena(lifetimes);
     for (size_t i = 0; i < owners.size(); ++i) plan_->buffers[owners[i]].offset = layout.offsets[i];
     plan_->arena_bytes = layout.bytes;
-    check_memory(plan_->arena_bytes + plan_->weights_bytes + io_bytes);
+    check_memory(plan_->arena_bytes + plan_->weights_bytes + plan_->state_bytes + io_bytes);
   }
 
   void choose_threads() {

@@ -12,15 +12,16 @@
 
 namespace tally {
 
-enum class BufferKind { input, output, weights, arena };
+/// `state` outlives a run: recurrent state and caches.
+enum class BufferKind { input, output, weights, state, arena };
 
 struct BufferInfo {
   std::string name;
   BufferKind kind = BufferKind::arena;
   size_t bytes = 0;
   size_t offset = 0;                      ///< within the arena
-  std::shared_ptr<const void> keep_alive; ///< of weights
-  const std::byte* data = nullptr;        ///< of weights
+  std::shared_ptr<const void> keep_alive; ///< of data
+  const std::byte* data = nullptr;        ///< of weights; of state its first content, null for zero
 };
 
 /// Sums over the ONNX nodes that a row stands for.
@@ -88,6 +89,7 @@ struct Plan {
   Estimate estimate;  ///< of the graph before rewriting
   size_t arena_bytes = 0;
   size_t weights_bytes = 0;
+  size_t state_bytes = 0;
 };
 
 /// Rewrites the graph by the registry's rules, chooses layouts and kernels, packs weights and lays out the arena.

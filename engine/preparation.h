@@ -36,6 +36,10 @@ class Preparation {
   /// Arena bytes that live while this layer runs.
   virtual BufferId add_scratch(size_t bytes) = 0;
 
+  /// Bytes that belong to a context and outlive its runs: recurrent state, caches. `initial`: what a new or reset context
+  /// finds there, as many bytes, or empty for zero.
+  virtual BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial = {}) = 0;
+
   /// Appends a step; steps of a layer run in order.
   virtual void add_step(std::unique_ptr<Step> step) = 0;
 

@@ -24,6 +24,7 @@ struct BufferTable {
 struct RunEnv {
   const KernelTable* kernels = nullptr;
   Tally* tally = nullptr;  ///< of this thread and layer; null when not counting
+  int64_t position = 0;    ///< time steps since the context's reset; 0 in whole runs
 };
 
 /// A step whose operands are addresses.

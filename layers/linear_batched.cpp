@@ -118,18 +118,6 @@ BufferId add_packed_batch(const LinearTask& task, const std::shared_ptr<GemmTabl
   return target;
 }
 
-Planned times(const Planned& one, int64_t count) {
-  Planned all;
-  int64_t Planned::*const fields[] = {&Planned::lane_padding,       &Planned::k_padding,      &Planned::tile_padding,
-                                      &Planned::loaded_activations, &Planned::loaded_weights, &Planned::loaded_partials,
-                                      &Planned::loaded_residual,    &Planned::loaded_scratch, &Planned::stored_outputs,
-                                      &Planned::stored_partials,    &Planned::stored_scratch};
-  for (auto field : fields) all.*field = one.*field * count;
-  all.tally = {one.tally.macs * count, one.tally.lane_macs * count, one.tally.lane_fma_other * count,
-               one.tally.bytes_loaded * count, one.tally.bytes_stored * count};
-  return all;
-}
-
 }  // namespace
 
 void add_batched_steps(const LinearTask& task, const std::shared_ptr<GemmTables>& tables, double cycles,
@@ -140,7 +128,7 @@ void add_batched_steps(const LinearTask& task, const std::shared_ptr<GemmTables>
   auto step = std::make_unique<BatchedGemm>(tables, batch, preparation.input(Linear::kA).buffer, packed,
                                             preparation.output(0).buffer, residual);
   Planned planned =
-      times(planned_gemm(described(tables->args, false, residual >= 0), Num::f32, preparation.geometry()), batch.count);
+      planned_gemm(described(tables->args, false, residual >= 0), Num::f32, preparation.geometry()) * batch.count;
   if (!task.in[Linear::kB].constant) {
     planned.loaded_scratch += planned.loaded_weights;
     planned.loaded_weights = 0;

@@ -21,36 +21,46 @@ struct Planned {
   int64_t loaded_weights = 0;      ///< packed weights, scales, biases, column sums
   int64_t loaded_partials = 0;     ///< output read back between depth blocks
   int64_t loaded_residual = 0;     ///< operand of an absorbed Add
+  int64_t loaded_state = 0;        ///< recurrent state and caches of the context
   int64_t loaded_scratch = 0;      ///< intermediate values in the arena that belong to the kernel
 
   // tally.bytes_stored by operand.
   int64_t stored_outputs = 0;
   int64_t stored_partials = 0;  ///< output stored before it is complete
+  int64_t stored_state = 0;
   int64_t stored_scratch = 0;
 
-  Planned& operator+=(const Planned& other) {
-    tally += other.tally;
-    lane_padding += other.lane_padding;
-    k_padding += other.k_padding;
-    tile_padding += other.tile_padding;
-    loaded_activations += other.loaded_activations;
-    loaded_weights += other.loaded_weights;
-    loaded_partials += other.loaded_partials;
-    loaded_residual += other.loaded_residual;
-    loaded_scratch += other.loaded_scratch;
-    stored_outputs += other.stored_outputs;
-    stored_partials += other.stored_partials;
-    stored_scratch += other.stored_scratch;
-    return *this;
-  }
+  Planned& operator+=(const Planned& other);
 
   /// True if the named parts sum to the tally exactly.
   bool parts_add_up() const {
     return tally.lane_macs == tally.macs + lane_padding + k_padding + tile_padding &&
-           tally.bytes_loaded ==
-               loaded_activations + loaded_weights + loaded_partials + loaded_residual + loaded_scratch &&
-           tally.bytes_stored == stored_outputs + stored_partials + stored_scratch;
+           tally.bytes_loaded == loaded_activations + loaded_weights + loaded_partials + loaded_residual +
+                                     loaded_state + loaded_scratch &&
+           tally.bytes_stored == stored_outputs + stored_partials + stored_state + stored_scratch;
   }
 };
+
+/// Every part, for sums.
+inline constexpr int64_t Planned::*kPlannedParts[] = {
+    &Planned::lane_padding,   &Planned::k_padding,       &Planned::tile_padding,    &Planned::loaded_activations,
+    &Planned::loaded_weights, &Planned::loaded_partials, &Planned::loaded_residual, &Planned::loaded_state,
+    &Planned::loaded_scratch, &Planned::stored_outputs,  &Planned::stored_partials, &Planned::stored_state,
+    &Planned::stored_scratch};
+
+inline Planned& Planned::operator+=(const Planned& other) {
+  tally += other.tally;
+  for (auto part : kPlannedParts) this->*part += other.*part;
+  return *this;
+}
+
+/// What `count` calls of the same kind will do.
+inline Planned operator*(const Planned& one, int64_t count) {
+  Planned all;
+  for (auto part : kPlannedParts) all.*part = one.*part * count;
+  all.tally = {one.tally.macs * count, one.tally.lane_macs * count, one.tally.lane_fma_other * count,
+               one.tally.bytes_loaded * count, one.tally.bytes_stored * count};
+  return all;
+}
 
 }  // namespace tally

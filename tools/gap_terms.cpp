@@ -22,6 +22,7 @@ constexpr Meaning kMeanings[] = {
     {"activation_rereads", "inputs read again, less what no tap needs"},
     {"weight_rereads", "packed weights read again, with padding"},
     {"partial_sums", "sums between blocks of the depth"},
+    {"state", "recurrent state and caches of the context"},
     {"scratch", "the kernel's own intermediate values"},
     {"layout_padding", "channels padded to whole vectors"},
     {"reorder", "rewritten in the next kernel's layout"},
