@@ -36,16 +36,31 @@ struct TensorType {
 
 /// One way to run a layer: a kernel with the layouts that it takes and gives.
 struct Candidate {
-  std::string kernel;           ///< as reports name it: "gemm", "pixel_conv", "depthwise", …
-  std::vector<Layout> inputs;   ///< one an input (absent and constant ones: plain, ignored)
+  std::string kernel;          ///< as reports name it: "gemm", "pixel_conv", "depthwise", …
+  std::vector<Layout> inputs;  ///< one an input (absent and constant ones: plain, ignored)
   std::vector<Layout> outputs;
-  double cycles = 0;            ///< planned cost on one core, for choosing only
-  int variant = 0;              ///< the layer's own note of its choice
+  double cycles = 0;  ///< planned cost on one core, for choosing only
+  int variant = 0;    ///< the layer's own note of its choice
 };
 
 /// What a layer is told when it names its candidates.
 struct PlanContext {
   const struct KernelTable* kernels = nullptr;  ///< geometry and which kernels exist
+};
+
+class Layer;
+
+inline constexpr int kNoTimeAxis = -1;
+
+/// A layer's part in a graph that is fed one time step at a time. Its operands then hold a single step: extent 1 along
+/// their time axes.
+struct StreamStep {
+  std::string obstacle;                ///< why the layer cannot run step by step; empty where it can
+  std::shared_ptr<const Layer> layer;  ///< what runs a step; null: the layer itself
+  std::vector<int> time_axes;  ///< of each output; kNoTimeAxis: what the whole run gives is what the last step gives
+  std::vector<std::pair<int, Tensor>> constants;  ///< operands that a step takes instead (a target shape with T = 1)
+  /// Constant operands that differ from step to step, with the axis along which: a step takes the slice at its position.
+  std::vector<std::pair<int, int>> tables;
 };
 
 class Layer {
@@ -61,10 +76,17 @@ class Layer {
   virtual std::vector<TensorType> infer(Operands in) const = 0;
 
   /// True where planning needs the value of input i: shapes, axes, pads, repeats.
-  virtual bool needs_value(int input) const { (void)input; return false; }
+  virtual bool needs_value(int input) const {
+    (void)input;
+    return false;
+  }
 
   /// What input i counts as when it is constant. Default: activation roles only, constants are `free`.
-  virtual Role role(int input, Operands in) const { (void)input; (void)in; return Role::free; }
+  virtual Role role(int input, Operands in) const {
+    (void)input;
+    (void)in;
+    return Role::free;
+  }
 
   /// Ideal cost, free of ISA; stands directly above prepare() in the layer's file.
   virtual Cost cost(Operands in, std::span<const TensorType> out) const = 0;
@@ -82,13 +104,25 @@ class Layer {
   virtual bool view_keeps_layout() const { return false; }
 
   /// May the output overwrite input i, were it to die here with as many bytes?
-  virtual bool in_place(int input) const { (void)input; return false; }
+  virtual bool in_place(int input) const {
+    (void)input;
+    return false;
+  }
 
   /// A constant that is the same tensor as its input for counting (Transpose, Identity, Cast, DequantizeLinear).
   virtual bool keeps_identity() const { return false; }
 
+  /// How the layer runs one time step of sequences. `time_axes`: of each input, the axis along which time runs, or
+  /// kNoTimeAxis; `in` holds whole sequences. Default: what happens at one time would depend on others.
+  virtual StreamStep stream(Operands in, std::span<const int> time_axes) const {
+    (void)in;
+    (void)time_axes;
+    return {"takes several time steps at once", nullptr, {}, {}, {}};
+  }
+
   /// The ways to run, at least one of them all plain. Never called for views.
-  virtual std::vector<Candidate> candidates(const PlanContext& context, Operands in, std::span<const TensorType> out) const = 0;
+  virtual std::vector<Candidate> candidates(const PlanContext& context, Operands in,
+                                            std::span<const TensorType> out) const = 0;
 
   /// Packs weights and adds the steps that run `candidate`.
   virtual void prepare(const Candidate& candidate, Preparation& preparation) const = 0;
