@@ -55,6 +55,9 @@ struct CompiledModel::Impl {
     b.shapes = shapes;
     b.values = values;
     b.max_tensor_bytes = static_cast<int64_t>(options.max_memory);
+    b.folding = std::make_shared<FoldingBudget>();
+    b.folding->max_bytes = options.max_memory;
+    b.folding->max_work = options.max_macs;
     b.allow_unknown = options.allow_unknown;
     return b;
   }
@@ -68,9 +71,15 @@ struct CompiledModel::Impl {
   }
 
   void check_macs(const Estimate& estimate) const {
-    if (estimate.totals.macs > options.max_macs)
-      fail("model", text(estimate.totals.macs, " MACs an inference"), text("must be at most ", options.max_macs, " (--max-macs)"),
-           ErrorCode::limit);
+    const EstimateTotals& t = estimate.totals;
+    const std::pair<int64_t, const char*> bounded[] = {{t.macs, "MACs"},
+                                                       {t.operations - t.flops, "operations beside MACs"},
+                                                       {t.comparisons, "comparisons"},
+                                                       {t.output_elements, "output elements"}};
+    for (const auto& [value, what] : bounded)
+      if (value > options.max_macs)
+        fail("model", text(value, " ", what, " an inference"), text("must be at most ", options.max_macs, " (--max-macs)"),
+             ErrorCode::limit);
   }
 };
 
@@ -110,7 +119,7 @@ std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shap
   if (const auto it = impl_->plans.find(key); it != impl_->plans.end()) return it->second;
   const Binding binding = impl_->binding(shapes, values);
   // Costs first, from shapes alone: a model over the limits is refused before any weight is packed.
-  Binding light = binding;
+  Binding light = impl_->binding(shapes, values);
   light.evaluate_weights = false;
   impl_->check_macs(estimate_graph(type_graph(impl_->graph, impl_->registry, light)));
   PlanOptions plan_options{impl_->isa, impl_->options.threads, impl_->options.max_memory, impl_->options.rewrite,

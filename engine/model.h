@@ -15,8 +15,9 @@ struct LoadOptions {
   int threads = 1;                        ///< 1 … cores; results have the same bits for any number
   std::optional<Isa> isa = {};            ///< nothing: TALLY_ISA, or the best usable one
   std::map<std::string, int64_t> dims = {};  ///< symbolic dimensions
-  size_t max_memory = size_t{2} << 30;    ///< bytes of weights, arena, inputs and outputs
-  int64_t max_macs = 100'000'000'000;     ///< per inference
+  size_t max_memory = size_t{2} << 30;    ///< bytes of weights, arena, inputs, outputs and computed constants
+  /// MACs an inference; comparisons, other operations and output elements each as many; and all work on constants.
+  int64_t max_macs = 100'000'000'000;
   bool weights = true;                    ///< false: for estimates only, values of large weights are not read
   bool rewrite = true;                    ///< false: no absorption; every node runs as it stands
   bool stream = false;                    ///< plan one time step of a model made for whole sequences

@@ -121,9 +121,10 @@ class Planner final : public Preparation {
   }
 
   void check_memory(size_t bytes) const {
-    if (bytes > options_.max_memory)
-      fail("plan", text(bytes, " bytes of buffers"), text("must be at most ", options_.max_memory, " (--max-memory)"),
-           ErrorCode::limit);
+    const size_t all = bytes + graph_.folded_bytes;
+    if (all > options_.max_memory)
+      fail("plan", text(all, " bytes of buffers and computed constants"),
+           text("must be at most ", options_.max_memory, " (--max-memory)"), ErrorCode::limit);
   }
 
   BufferId add_buffer(BufferInfo info) {

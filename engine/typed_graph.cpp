@@ -1,5 +1,6 @@
 #include "tally/engine/typed_graph.h"
 
+#include <limits>
 #include <set>
 
 #include "tally/engine/evaluate.h"
@@ -34,7 +35,7 @@ class UnknownLayer final : public Layer {
 class Typer {
  public:
   Typer(const Graph& graph, const Registry& registry, const Binding& binding)
-      : graph_(graph), registry_(registry), binding_(binding) {}
+      : graph_(graph), registry_(registry), binding_(binding), budget_(*binding.folding) {}
 
   TypedGraph run() {
     for (const ValueInfo& input : graph_.inputs) add_input(input);
@@ -45,6 +46,7 @@ class Typer {
     }
     remove_dead();
     for (size_t i = 0; i < out_.nodes.size(); ++i) out_.nodes[i].origins = {static_cast<int>(i)};
+    out_.folded_bytes = budget_.bytes;
     return std::move(out_);
   }
 
@@ -196,10 +198,36 @@ class Typer {
     }
     for (const TensorType& type : types) small = small && element_count(type.shape) <= kShapeElements;
     if (operands.empty()) return {};
-    if (known && (binding_.evaluate_weights || small)) return evaluate(node, operands, types);
+    if (known && (binding_.evaluate_weights || small)) {
+      charge(node, operands, types);
+      return evaluate(node, operands, types, budget_.max_bytes - budget_.bytes);
+    }
     std::vector<Tensor> values;
     for (const TensorType& type : types) values.push_back(Tensor::without_data(type.dtype, type.shape));
     return values;
+  }
+
+  /// Takes what a folded node costs from the budget. Views share their operand's bytes.
+  void charge(const TypedNode& node, const std::vector<Operand>& operands, const std::vector<TensorType>& types) const {
+    if (node.layer->view_of() >= 0) return;
+    const Cost cost = node.layer->cost(operands, types);
+    int64_t work = budget_.work;
+    size_t bytes = budget_.bytes;
+    for (int64_t part : {cost.macs, cost.elementwise, cost.special, cost.pool_operations, cost.comparisons})
+      if (__builtin_add_overflow(work, part, &work)) work = std::numeric_limits<int64_t>::max();
+    for (const TensorType& type : types) {
+      const int64_t elements = element_count(type.shape);
+      if (__builtin_add_overflow(work, elements, &work)) work = std::numeric_limits<int64_t>::max();
+      bytes += bytes_of(type.dtype, static_cast<size_t>(elements));
+    }
+    if (work > budget_.max_work)
+      fail(node.layer->label(), text(work, " operations and elements of constants up to here"),
+           text("must be at most ", budget_.max_work, " (--max-macs)"), ErrorCode::limit);
+    if (bytes > budget_.max_bytes)
+      fail(node.layer->label(), text(bytes, " bytes of computed constants up to here"),
+           text("must be at most ", budget_.max_bytes, " (--max-memory)"), ErrorCode::limit);
+    budget_.work = work;
+    budget_.bytes = bytes;
   }
 
   void remove_dead() {
@@ -223,6 +251,7 @@ class Typer {
   const Graph& graph_;
   const Registry& registry_;
   const Binding& binding_;
+  FoldingBudget& budget_;
   TypedGraph out_;
   std::map<std::string, ValueId> ids_;
 };

@@ -111,7 +111,7 @@ void add_loading_options(CLI::App& command, LoadingOptions& options) {
   command.add_option("--max-memory", options.max_memory, "bytes of weights and buffers, at most")
       ->type_name("BYTES")
       ->capture_default_str();
-  command.add_option("--max-macs", options.max_macs, "multiply-accumulates an inference, at most")
+  command.add_option("--max-macs", options.max_macs, "MACs, other operations, output elements an inference, at most")
       ->type_name("N")
       ->capture_default_str();
 }
