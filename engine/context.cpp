@@ -71,7 +71,9 @@ struct Context::Impl {
       runnables.push_back(std::move(r));
     }
     auto new_team = std::make_unique<Team>(next->parallel ? next->threads : 1);
-    thread_tallies.assign(static_cast<size_t>(new_team->size()), std::vector<Tally>(next->rows.size() + 8));
+    // Rows of the next thread begin on a line of their own.
+    std::vector<std::vector<Tally>> new_tallies(static_cast<size_t>(new_team->size()),
+                                                std::vector<Tally>(next->rows.size() + 8));
     plan = std::move(next);
     arena = std::move(new_arena);
     io = std::move(new_io);
@@ -79,6 +81,7 @@ struct Context::Impl {
     table = std::move(addresses);
     steps = std::move(runnables);
     team = std::move(new_team);
+    thread_tallies = std::move(new_tallies);
     reset();
   }
 
