@@ -97,8 +97,14 @@ class Planner final : public Preparation {
   void add_step(std::unique_ptr<Step> step) override {
     const int row = static_cast<int>(plan_->rows.size()) - 1;
     for (BufferId id : step->buffers()) touch(id, row);
-    plan_->rows.back().planned += step->planned;
-    ++plan_->rows.back().step_count;
+    PlanRow& into = plan_->rows.back();
+    if (step->on_host()) {
+      step->planned.host_macs = step->planned.tally.macs;
+      step->planned.tally.lane_macs = 0;
+    }
+    into.on_host = step->on_host() && (into.step_count == 0 || into.on_host);
+    into.planned += step->planned;
+    ++into.step_count;
     plan_->steps.push_back({std::move(step), row, false});
   }
 

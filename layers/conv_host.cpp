@@ -73,7 +73,6 @@ Planned planned_conv_host(const ConvTask& task, int64_t element_bytes) {
   const ConvShape& s = task.shape;
   Planned p;
   p.tally.macs = s.N * s.M * s.group_inputs() * s.y.inside_taps() * s.x.inside_taps();
-  p.tally.lane_macs = p.tally.macs;
   p.loaded_activations = p.tally.macs * element_bytes;
   p.loaded_weights = (p.tally.macs + (task.has_bias() ? s.outputs() : 0)) * element_bytes;
   p.loaded_residual = task.tail.residual ? s.outputs() * element_bytes : 0;
@@ -98,7 +97,6 @@ void add_host_step(const ConvTask& task, double cycles, Preparation& preparation
       const int64_t macs = run_map(s, tail, x, t, map / s.M, map % s.M);
       if (!tally) continue;
       tally->macs += macs;
-      tally->lane_macs += macs;
       tally->bytes_loaded += (2 * macs + pixels * ((t.b ? 1 : 0) + (t.residual ? 1 : 0))) * int64_t{sizeof(T)};
       tally->bytes_stored += pixels * int64_t{sizeof(T)};
     }

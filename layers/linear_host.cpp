@@ -57,7 +57,6 @@ void add_host_step(const LinearTask& task, double cycles, Preparation& preparati
               reinterpret_cast<T*>(p[3]), row);
     if (!tally) return;
     tally->macs += (end - begin) * row_macs;
-    tally->lane_macs += (end - begin) * row_macs;
     tally->bytes_loaded += (end - begin) * (2 * row_macs + row_c) * size;
     tally->bytes_stored += (end - begin) * h.s.N * size;
   };
@@ -67,7 +66,7 @@ void add_host_step(const LinearTask& task, double cycles, Preparation& preparati
   step->items = s.batches() * s.M;
   step->cycles = cycles;
   Planned& p = step->planned;
-  p.tally.macs = p.tally.lane_macs = s.batches() * s.M * s.N * s.K;
+  p.tally.macs = s.batches() * s.M * s.N * s.K;
   p.loaded_activations = p.tally.macs * size;
   p.loaded_weights = (p.tally.macs + s.batches() * s.M * row_c) * size;
   p.stored_outputs = s.batches() * s.M * s.N * size;

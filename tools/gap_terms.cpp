@@ -18,6 +18,7 @@ constexpr Meaning kMeanings[] = {
     {"k_padding", "depth rounded up to a dot-product step"},
     {"tile_padding", "register-tile rows computed and dropped"},
     {"padding_taps_skipped", "products with padding zeros, not executed"},
+    {"host_products", "plain loops, no lanes of an instruction set"},
     {"fusion", "between absorbed nodes, never in memory"},
     {"activation_rereads", "inputs read again, less what no tap needs"},
     {"weight_rereads", "packed weights read again, with padding"},

@@ -43,8 +43,8 @@ ordered_json measured_json(const Distribution& ns) {
 
 ordered_json layer_json(const ProfileRow& row, const Plan& plan) {
   const PlanRow& p = *row.plan;
-  ordered_json layer{
-      {"name", p.name}, {"nodes", p.nodes}, {"op", p.op}, {"dtype", name_of(p.dtype)}, {"isa", name_of(plan.isa)}};
+  ordered_json layer{{"name", p.name}, {"nodes", p.nodes}, {"op", p.op}, {"dtype", name_of(p.dtype)}};
+  layer["isa"] = p.on_host ? ordered_json() : ordered_json(name_of(plan.isa));
   layer["kernel"] = p.kernel;
   layer["threads"] = p.threads;
   layer["layouts"] = p.layouts;
@@ -58,6 +58,7 @@ ordered_json layer_json(const ProfileRow& row, const Plan& plan) {
   layer["measured"] = measured_json(row.ns);
   layer["intensity"] = row.intensity;
   layer["roof"] = nullptr;
+  if (p.on_host) layer["missing"] = {{"isa", "a plain loop on the host, no kernel of an instruction set"}};
   return layer;
 }
 

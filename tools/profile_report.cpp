@@ -96,7 +96,7 @@ Table layer_table(const Profile& profile) {
                           rate(plan.ideal.macs, row.ns.median),
                           plan.op,
                           nodes,
-                          std::string(name_of(profile.plan->isa)),
+                          plan.on_host ? Cell() : Cell(std::string(name_of(profile.plan->isa))),
                           plan.layouts,
                           row.executed.lane_fma_other,
                           row.executed.bytes_loaded,

@@ -115,6 +115,23 @@ TEST_CASE("a forced instruction set is what ran") {
   CHECK(json::parse(ran.out)["machine"]["isa"] == "scalar");
 }
 
+TEST_CASE("rows that ran on the host name no instruction set and claim no lanes") {
+  const TemporaryFolder folder;
+  Builder b;
+  const auto x = b.named(b.input({2, 3}, DType::f16), "x");
+  b.output(b.matmul(x, b.constant(Tensor(DType::f16, {3, 4}))));
+  const std::string file = (folder.path / "half.onnx").string();
+  write_onnx(b.graph(), file);
+  const json document = document_of("profile " + file + " --seed 1 --repeats 5");
+  const json& layer = document["layers"][0];
+  CHECK(layer["kernel"] == "host");
+  CHECK(layer["isa"].is_null());
+  CHECK(layer["missing"]["isa"].is_string());
+  CHECK(layer["executed"]["macs"] == 24);
+  CHECK(layer["executed"]["lane_macs"] == 0);
+  CHECK(sum_of(layer["gap"]["macs"]) == -24);
+}
+
 TEST_CASE("verify, explain and info") {
   const json verify = document_of("verify " + kLenet);
   check_head(verify, "verify");
