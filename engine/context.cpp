@@ -107,20 +107,22 @@ struct Context::Impl {
     for (std::vector<Tally>& tallies : thread_tallies) std::fill(tallies.begin(), tallies.end(), Tally{});
   }
 
-  void run(const KernelTable& kernels, RunRecord* record) noexcept {
+  void run(bool count, RunRecord* record) noexcept {
+    const KernelTable& kernels = kernel_table(plan->isa, count);
     if (team->size() == 1)
-      run_thread(0, kernels, record);
+      run_thread(0, kernels, count, record);
     else
-      team->run([&](int thread) noexcept { run_thread(thread, kernels, record); });
+      team->run([&](int thread) noexcept { run_thread(thread, kernels, count, record); });
     if (plan->timeline) ++position;
   }
 
-  void run_thread(int thread, const KernelTable& kernels, RunRecord* record) noexcept {
+  void run_thread(int thread, const KernelTable& kernels, bool count, RunRecord* record) noexcept {
     const int threads = team->size();
     const bool clock = record != nullptr && record->clock && thread == 0;
     int64_t before = clock ? ticks() : 0;
     for (const Runnable& r : steps) {
-      const RunEnv env{&kernels, &thread_tallies[static_cast<size_t>(thread)][static_cast<size_t>(r.row)], position};
+      Tally* tally = count ? &thread_tallies[static_cast<size_t>(thread)][static_cast<size_t>(r.row)] : nullptr;
+      const RunEnv env{&kernels, tally, position};
       if (r.parallel)
         r.step->run(env, r.items * thread / threads, r.items * (thread + 1) / threads);
       else if (thread == 0)
@@ -241,7 +243,7 @@ Tensor Context::output_tensor(size_t index) const {
 
 void Context::run() noexcept {
   Impl& impl = *impl_;
-  if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, false), nullptr);
+  if (impl.plan != nullptr) impl.run(false, nullptr);
 }
 
 void Context::reset() noexcept { impl_->reset(); }
@@ -258,16 +260,15 @@ RunRecord Context::make_record(bool count, bool clock) const {
 void Context::run_recorded(RunRecord& record) noexcept {
   Impl& impl = *impl_;
   if (impl.plan == nullptr) return;
-  const KernelTable& kernels = kernel_table(impl.plan->isa, record.count);
   std::fill(record.ticks.begin(), record.ticks.end(), 0);
   if (record.count) impl.clear_tallies();
-  impl.run(kernels, &record);
+  impl.run(record.count, &record);
   if (record.count) read_tallies(record);
 }
 
 void Context::run_counting() noexcept {
   Impl& impl = *impl_;
-  if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, true), nullptr);
+  if (impl.plan != nullptr) impl.run(true, nullptr);
 }
 
 void Context::read_tallies(RunRecord& record) noexcept {
