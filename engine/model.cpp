@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <list>
 
 namespace tally {
 
@@ -36,6 +37,16 @@ void bind_dims(const Graph& graph, const std::map<std::string, Shape>& shapes, s
   }
 }
 
+/// Plans that a model keeps for inputs of shapes that it has seen; a text model fed in lengths as they come would keep one
+/// a length.
+constexpr size_t kMostPlans = 8;
+
+struct KeyedPlan {
+  std::string key;
+  std::weak_ptr<const Plan> plan;    ///< contexts hold the plans that they run
+  std::shared_ptr<const Plan> kept;  ///< null: only as long as they do
+};
+
 }  // namespace
 
 struct CompiledModel::Impl {
@@ -45,7 +56,34 @@ struct CompiledModel::Impl {
   Isa isa = Isa::scalar;
   std::vector<std::string> carrying;
   std::mutex mutex;
-  std::map<std::string, std::shared_ptr<const Plan>> plans;
+  std::list<KeyedPlan> plans;  ///< the latest used first
+
+  /// The plan of these inputs where there still is one; it then counts as the latest used.
+  std::shared_ptr<const Plan> find_plan(const std::string& key) {
+    const auto it = std::find_if(plans.begin(), plans.end(), [&](const KeyedPlan& keyed) { return keyed.key == key; });
+    std::shared_ptr<const Plan> plan = it == plans.end() ? nullptr : it->plan.lock();
+    if (!plan) return nullptr;
+    it->kept = plan;
+    plans.splice(plans.begin(), plans, it);
+    let_go();
+    return plan;
+  }
+
+  void add_plan(std::string key, std::shared_ptr<const Plan> plan) {
+    plans.push_front({std::move(key), plan, plan});
+    let_go();
+  }
+
+  /// Keeps what was used last: kMostPlans, and no more weights than max_memory.
+  void let_go() {
+    size_t bytes = 0, count = 0;
+    for (KeyedPlan& keyed : plans) {
+      if (!keyed.kept) continue;
+      bytes += keyed.kept->weights_bytes;
+      if (++count > 1 && (count > kMostPlans || bytes > options.max_memory)) keyed.kept.reset();
+    }
+    plans.remove_if([](const KeyedPlan& keyed) { return keyed.plan.expired(); });
+  }
 
   Binding binding(const std::map<std::string, Shape>& shapes, const std::map<std::string, Tensor>& values) const {
     Binding b;
@@ -116,7 +154,7 @@ std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shap
     key.append(static_cast<const char*>(tensor.data()), tensor.bytes());
   }
   const std::lock_guard lock(impl_->mutex);
-  if (const auto it = impl_->plans.find(key); it != impl_->plans.end()) return it->second;
+  if (auto kept = impl_->find_plan(key)) return kept;
   const Binding binding = impl_->binding(shapes, values);
   // Costs first, from shapes alone: a model over the limits is refused before any weight is packed.
   Binding light = impl_->binding(shapes, values);
@@ -125,7 +163,7 @@ std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shap
   PlanOptions plan_options{impl_->isa, impl_->options.threads, impl_->options.max_memory, impl_->options.rewrite,
                            impl_->options.stream};
   auto plan = make_plan(type_graph(impl_->graph, impl_->registry, binding), impl_->registry.rules, plan_options);
-  impl_->plans.emplace(std::move(key), plan);
+  impl_->add_plan(std::move(key), plan);
   return plan;
 }
 

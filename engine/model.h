@@ -39,7 +39,7 @@ class CompiledModel {
   /// True where the declared shapes (with the bound dims) suffice to plan.
   bool fully_declared() const;
 
-  /// The plan for these inputs, made at first and then reused. `shapes`: of inputs, where the declaration leaves any open;
+  /// The plan for these inputs, made at first and then reused (the model keeps the eight latest, within max_memory). `shapes`: of inputs, where the declaration leaves any open;
   /// `values`: of shape-carrying inputs. Throws Error.
   std::shared_ptr<const Plan> plan(const std::map<std::string, Shape>& shapes = {},
                                    const std::map<std::string, Tensor>& values = {}) const;

@@ -257,6 +257,38 @@ TEST_CASE("run: steps are handed a tally only where the run counts") {
   CHECK(counted());
 }
 
+TEST_CASE("plans: a model keeps a few, the latest, and none beyond its memory") {
+  const auto feed_all = [](Context& context, int64_t sizes) {
+    std::vector<std::weak_ptr<const Plan>> plans;
+    for (int64_t n = 1; n <= sizes; ++n) {
+      context.feed({{"x", random_tensor({n, 256}, 1)}});
+      plans.push_back(context.shared_plan());
+    }
+    return std::count_if(plans.begin(), plans.end(), [](const auto& plan) { return !plan.expired(); });
+  };
+  const auto net = [] {
+    Graph g;
+    g.opsets[""] = 17;
+    g.inputs = {info("x", {{-1, "N"}, at(256)})};
+    g.initializers["w"] = random_tensor({256, 256}, 1);
+    g.nodes = {make_node("MatMul", {"x", "w"}, {"y"})};
+    g.outputs = {{"y", DType::f32, std::nullopt}};
+    return g;
+  };
+  const Model model(net());
+  Context context(model);
+  CHECK(feed_all(context, 40) == 8);
+  // The plan in use stays, whoever else has planned since.
+  const auto mine = context.shared_plan();
+  Context other(model);
+  feed_all(other, 20);
+  context.feed({{"x", random_tensor({40, 256}, 1)}});
+  CHECK(context.shared_plan() == mine);
+  // 256 kB of weights a plan: two of them and the buffers fit.
+  Context narrow(Model(net(), {.max_memory = 700'000}));
+  CHECK(feed_all(narrow, 10) == 2);
+}
+
 TEST_CASE("limits: memory and MACs are refused before anything is allocated") {
   CHECK_THROWS_AS(Model(conv_net(4096), {.max_macs = 1000}).plan(), Error);
   try {
