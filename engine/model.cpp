@@ -1,26 +1,13 @@
 #include "tally/engine/model.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <list>
+
+#include "tally/engine/isa_choice.h"
 
 namespace tally {
 
 namespace {
-
-/// The ISA asked for by the caller, by TALLY_ISA, or the best one. Throws Error(machine) where it cannot run.
-Isa choose_isa(const std::optional<Isa>& asked) {
-  if (asked) {
-    if (!usable(*asked)) fail("isa", std::string(name_of(*asked)), "is not usable on this machine or not in this build", ErrorCode::machine);
-    return *asked;
-  }
-  if (const char* name = std::getenv("TALLY_ISA"); name != nullptr && *name != '\0') {
-    const std::optional<Isa> isa = isa_from_name(name);
-    if (!isa) fail("TALLY_ISA", std::string("'") + name + "'", "must name an instruction set", ErrorCode::usage);
-    return choose_isa(isa);
-  }
-  return best_isa();
-}
 
 /// Dimensions that the given shapes fix: an input declared [N, 3, H] given as 2×3×8 binds N and H.
 void bind_dims(const Graph& graph, const std::map<std::string, Shape>& shapes, std::map<std::string, int64_t>& dims) {
@@ -88,7 +75,7 @@ struct CompiledModel::Impl {
   Binding binding(const std::map<std::string, Shape>& shapes, const std::map<std::string, Tensor>& values) const {
     Binding b;
     b.dims = options.dims;
-    for (const auto& [name, dim] : options.dims) check_dim(name, dim);
+    for (const auto& [name, dim] : options.dims) check_dim(name);
     bind_dims(graph, shapes, b.dims);
     b.shapes = shapes;
     b.values = values;
@@ -100,7 +87,7 @@ struct CompiledModel::Impl {
     return b;
   }
 
-  void check_dim(const std::string& name, int64_t) const {
+  void check_dim(const std::string& name) const {
     for (const ValueInfo& input : graph.inputs)
       if (input.shape)
         for (const Dim& d : *input.shape)

@@ -44,6 +44,7 @@ TEST_CASE("usage errors exit with 2 and one line") {
   check_refusal(run_tally("estimate " + kLenet + " --format xml"), 2, "xml");
   check_refusal(run_tally("run " + kLenet + " --seed x"), 2, "");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --isa mmx"), 2, "mmx");
+  check_refusal(run_tally("run " + kLenet + " --seed 1", "TALLY_ISA=mmx"), 2, "mmx");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --dim N=x"), 2, "N=x");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --dim nobody=3"), 2, "nobody");
   check_refusal(run_tally("run " + kLenet + " --seed 1 -i nobody=x.npy"), 2, "nobody");
@@ -76,6 +77,7 @@ TEST_CASE("bad models and inputs exit with 3") {
 TEST_CASE("what the machine or the build lacks exits with 4") {
   check_refusal(run_tally("run " + kLenet + " --seed 1 --isa sve"), 4, "sve");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --dtype int8"), 4, "int8");
+  check_refusal(run_tally("run " + kLenet + " --seed 1", "TALLY_ISA=sve"), 4, "sve");
   CHECK(run_tally("info >/dev/full; exit $?; true").code == 4);  // a full disk
 }
 
