@@ -155,7 +155,7 @@ size_t find_layer(const Estimate& estimate, const std::string& layer) {
   for (size_t i = 0; i < rows.size(); ++i)
     if (!layer.empty() && rows[i].name.starts_with(layer)) prefixed.push_back(i);
   if (prefixed.size() == 1) return prefixed[0];
-  fail("layer '" + layer + "'", prefixed.empty() ? "no such layer;" : text(prefixed.size(), " layers begin so;"),
+  fail("layer '" + layer + "'", prefixed.empty() ? "no such layer" : text(prefixed.size(), " layers begin so"),
        "must be a name, a number from 0 or the beginning of one name; near: " + near_names(estimate, layer),
        ErrorCode::usage);
 }

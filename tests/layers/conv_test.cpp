@@ -290,7 +290,7 @@ TEST_CASE("registry: unknown operators") {
   g.input("x", Tensor(DType::f32, {1})).node("Frobnicate", {"x"}, "y").output("y");
   CHECK_THROWS_WITH_AS(
       CompiledModel(g.graph, registry(), {}).plan(),
-      "Frobnicate 'y': operator Frobnicate of domain 'ai.onnx' at opset 17 is unknown; required: a supported operator",
+      "Frobnicate 'y': operator Frobnicate of domain 'ai.onnx' at opset 17 is not known; must be a supported operator",
       Error);
 }
 
