@@ -38,7 +38,7 @@ class Chooser {
 
   bool reorderable(ValueId id) const {
     const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-    return value.dtype == DType::f32 && value.shape.size() >= 3;
+    return may_be_channels_last(value.dtype, value.shape);
   }
 
   std::vector<Candidate> list_candidates(const PlanContext& context, const TypedNode& node) const {

@@ -113,17 +113,14 @@ class Planner final : public Preparation {
 
   Placement placement(ValueId id, Layout layout, BufferId buffer) const {
     const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-    Placement p{{value.dtype, value.shape}, layout, buffer, 0};
-    if (value.shape.size() >= 2) p.channel_stride = value.shape[1];
-    if (layout == Layout::channels_last)
-      p.channel_stride = padded_channels(value.shape[1], kernels_.geometry.channel_pad);
+    Placement p = expected_placement({value.dtype, value.shape}, layout, kernels_.geometry.channel_pad);
+    p.buffer = buffer;
     return p;
   }
 
   size_t stored_bytes(ValueId id, Layout layout) const {
-    const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-    const int64_t n = stored_elements({value.dtype, value.shape}, layout, kernels_.geometry.channel_pad);
-    return bytes_of(value.dtype, static_cast<size_t>(n));
+    const Placement p = placement(id, layout, -1);
+    return bytes_of(p.type.dtype, static_cast<size_t>(placed_elements(p)));
   }
 
   void check_memory(size_t bytes) const {

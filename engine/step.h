@@ -7,13 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "tally/engine/placement.h"
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/planned.h"
 
 namespace tally {
-
-/// Index of a buffer of a plan.
-using BufferId = int;
 
 /// Addresses of a plan's buffers in one context.
 struct BufferTable {

@@ -188,8 +188,8 @@ class Typer {
   std::vector<Tensor> fold(const TypedNode& node, const std::vector<Operand>& operands,
                            const std::vector<TensorType>& types) const {
     if (std::vector<Tensor> values = node.layer->values_from_types(operands, types); !values.empty()) return values;
-    bool known = !operands.empty();
-    bool small = true;
+    if (operands.empty()) return {};
+    bool known = true, small = true;
     for (const Operand& operand : operands) {
       if (!operand.present) continue;
       if (operand.constant == nullptr) return {};
@@ -197,7 +197,6 @@ class Typer {
       small = small && operand.constant->elements() <= kShapeElements;
     }
     for (const TensorType& type : types) small = small && element_count(type.shape) <= kShapeElements;
-    if (operands.empty()) return {};
     if (known && (binding_.evaluate_weights || small)) {
       charge(node, operands, types);
       return evaluate(node, operands, types, budget_.max_bytes - budget_.bytes);
@@ -290,18 +289,13 @@ std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registr
     const Node& node = graph.nodes[i];
     bool all = false;
     for (const std::string& output : node.outputs) all = all || needed.contains(output);
-    if (all) {
-      // A value that planning needs: everything it is computed from is needed too, but for operands of which only the
-      // extents count (Shape).
-      if (node.op == "Shape" || node.op == "Size") continue;
-      for (const std::string& input : node.inputs)
-        if (!input.empty()) needed.insert(input);
-      continue;
-    }
     if (allow_unknown && !registry.knows(node)) continue;
     const std::unique_ptr<Layer> layer = registry.make(node);
+    // A value that planning needs: everything it is computed from is needed too, but for operands of which only the
+    // extents count (Shape).
+    const bool computed = all && !layer->follows_from_types();
     for (size_t k = 0; k < node.inputs.size(); ++k)
-      if (!node.inputs[k].empty() && layer->needs_value(static_cast<int>(k))) needed.insert(node.inputs[k]);
+      if (!node.inputs[k].empty() && (computed || layer->needs_value(static_cast<int>(k)))) needed.insert(node.inputs[k]);
   }
   std::vector<std::string> names;
   for (const ValueInfo& input : graph.inputs)
