@@ -123,12 +123,9 @@ ordered_json repeatability_json(const Profile& profile) {
 }
 
 ordered_json missing_json() {
-  const std::string why = counters_missing();
-  const std::string counters = why.empty() ? "hardware counters are not read by this version" : why;
   ordered_json missing;
-  for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses"}) missing[key] = counters;
-  missing["energy_nj"] =
-      energy_sources().empty() ? "no energy source on this machine" : "energy is not read by this version";
+  for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses"}) missing[key] = cycles_missing();
+  missing["energy_nj"] = energy_missing();
   missing["roof"] = "this machine's peaks are not calibrated";
   if (governor().empty()) missing["governor"] = "no cpufreq in /sys";
   if (!load_average()) missing["load_average"] = "the system does not tell";

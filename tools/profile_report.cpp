@@ -144,11 +144,8 @@ std::vector<std::string> source_notes(const Profile& profile) {
       "- repeatability: whole runs {} to {} (p10 to p90), a spread of {:.1f} % of the median; load average {}.",
       duration_text(whole.p10), duration_text(whole.p90), 100 * spread(whole),
       load_average() ? fmt::format("{:.2f}", *load_average()) : "n/a"));
-  if (const std::string why = counters_missing(); !why.empty())
-    notes.push_back("- cycles, instructions, cache misses: n/a, no hardware counters (" + why + ").");
-  else
-    notes.push_back("- cycles, instructions, cache misses: n/a, hardware counters are not read by this version.");
-  notes.push_back("- energy: n/a, not measured by this version. roof: n/a, this machine's peaks are not calibrated.");
+  notes.push_back("- cycles, instructions, cache misses: n/a, " + cycles_missing() + ".");
+  notes.push_back("- energy: n/a, " + energy_missing() + ". roof: n/a, this machine's peaks are not calibrated.");
   return notes;
 }
 
