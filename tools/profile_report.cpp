@@ -37,8 +37,6 @@ std::string operators_of(const PlanRow& row, const Estimate& estimate) {
   return text.empty() ? row.op : text;
 }
 
-Column csv_column(const char* key) { return {.key = key, .title = key, .unit = Unit::text, .only_csv = true}; }
-
 /// `skips`: some kernel leaves out products with padding zeros, so that used MACs are worth a column.
 std::vector<Column> layer_columns(bool threaded, bool skips) {
   std::vector<Column> columns = {
@@ -121,6 +119,35 @@ Table layer_table(const Profile& profile) {
   return table;
 }
 
+/// The totals of CSV, whose rows are the layers alone.
+Table totals_table(const Profile& profile) {
+  Table table;
+  table.columns = {csv_column("quantity"), csv_column("value")};
+  const auto add = [&](const char* quantity, Cell value) {
+    table.rows.push_back({std::string(quantity), std::move(value)});
+  };
+  Ideal ideal;
+  for (const PlanRow& row : profile.plan->rows) {
+    ideal.macs += row.ideal.macs;
+    ideal.bytes_read += ideal_bytes(row);
+  }
+  add("ideal_macs", ideal.macs);
+  add("ideal_bytes", ideal.bytes_read);
+  add("executed_macs", profile.executed.macs);
+  add("lane_macs", profile.executed.lane_macs);
+  add("lane_fma_other", profile.executed.lane_fma_other);
+  add("bytes_loaded", profile.executed.bytes_loaded);
+  add("bytes_stored", profile.executed.bytes_stored);
+  add("ns_median", profile.plain_ns.median);
+  add("ns_p10", profile.plain_ns.p10);
+  add("ns_p90", profile.plain_ns.p90);
+  add("ns_min", profile.plain_ns.min);
+  add("runs", int64_t{profile.plain_ns.samples});
+  add("weights_bytes", static_cast<int64_t>(profile.plan->weights_bytes));
+  add("arena_bytes", static_cast<int64_t>(profile.plan->arena_bytes));
+  return table;
+}
+
 double spread(const Distribution& d) { return d.median > 0 ? (d.p90 - d.p10) / d.median : 0; }
 
 std::string_view skips_note(const Profile& profile) {
@@ -163,11 +190,14 @@ Report profile_report(const LoadedModel& loaded, const Profile& profile, bool ev
                             : fmt::format("{} threads{}", plan.threads, plan.parallel ? "" : ", none worth waking"),
           bytes_text(static_cast<double>(plan.weights_bytes)), bytes_text(static_cast<double>(plan.arena_bytes)))};
   report.parts.push_back({"", layer_table(profile)});
-  if (Table gaps = gap_table(plan.rows); !gaps.rows.empty())
+  if (Table gaps = gap_table(plan.rows); !gaps.rows.empty()) {
     report.parts.push_back({"Why executed differs from ideal", std::move(gaps)});
+    report.parts.push_back({"Gap by layer", layer_gap_table(plan.rows), true});
+  }
+  report.parts.push_back({"Totals", totals_table(profile), true});
   if (every_gap || plan.rows.size() <= kFewRows)
     report.notes = gap_lines(plan.rows);
-  else if (report.parts.size() > 1)
+  else if (report.parts.size() > 2)
     report.notes.push_back("Layer by layer: tally profile --gaps, or tally explain MODEL LAYER.");
   if (!report.notes.empty()) report.notes.emplace_back();
   for (std::string& note : source_notes(profile)) report.notes.push_back(std::move(note));
