@@ -16,7 +16,11 @@ void check_head(const json& document, const std::string& kind) {
   CHECK(document["machine"]["cpu"].is_string());
   CHECK(document["machine"]["isas_usable"].is_array());
   CHECK(document["machine"]["compiler"].is_string());
-  if (!document.contains("model")) return;
+  REQUIRE(document.contains("model"));
+  if (document["model"].is_null()) {
+    CHECK(document["missing"]["model"].is_string());
+    return;
+  }
   CHECK(document["model"]["sha256"].get<std::string>().size() == 64);
   CHECK(document["model"]["inputs"][0]["shape"].is_array());
 }
