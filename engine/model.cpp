@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <list>
+#include <set>
 
 #include "tally/engine/isa_choice.h"
 
@@ -88,11 +89,17 @@ struct CompiledModel::Impl {
   }
 
   void check_dim(const std::string& name) const {
+    std::set<std::string> names;
     for (const ValueInfo& input : graph.inputs)
       if (input.shape)
         for (const Dim& d : *input.shape)
-          if (d.name == name) return;
-    fail("dimension", "'" + name + "'", "must be a symbolic dimension of an input", ErrorCode::usage);
+          if (!d.name.empty()) names.insert(d.name);
+    if (names.contains(name)) return;
+    std::string list;
+    for (const std::string& known : names) list += (list.empty() ? ": " : ", ") + known;
+    fail("dimension", "'" + name + "'",
+         "must be a symbolic dimension of an input" + (list.empty() ? ", which this model has none of" : list),
+         ErrorCode::usage);
   }
 
   void check_macs(const Estimate& estimate) const {
@@ -103,8 +110,8 @@ struct CompiledModel::Impl {
                                                        {t.output_elements, "output elements"}};
     for (const auto& [value, what] : bounded)
       if (value > options.max_macs)
-        fail("model", text(value, " ", what, " an inference"), text("must be at most ", options.max_macs, " (--max-macs)"),
-             ErrorCode::limit);
+        fail("model", text(value, " ", what, " an inference"),
+             text("must be at most ", options.max_macs, " (--max-macs)"), ErrorCode::limit);
   }
 };
 
