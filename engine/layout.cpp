@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include "tally/engine/placement.h"
+
 namespace tally {
 
 namespace {

@@ -295,7 +295,8 @@ std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registr
     // extents count (Shape).
     const bool computed = all && !layer->follows_from_types();
     for (size_t k = 0; k < node.inputs.size(); ++k)
-      if (!node.inputs[k].empty() && (computed || layer->needs_value(static_cast<int>(k)))) needed.insert(node.inputs[k]);
+      if (!node.inputs[k].empty() && (computed || layer->needs_value(static_cast<int>(k))))
+        needed.insert(node.inputs[k]);
   }
   std::vector<std::string> names;
   for (const ValueInfo& input : graph.inputs)

@@ -79,7 +79,8 @@ void prepare_conv_depthwise(const ConvTask& task, const Candidate& candidate, Pr
         {offsetof(DepthwiseArgs, bias), preparation.add_weights(std::move(bias), b.name + " padded"), 0});
   }
   preparation.add_kernel<[](const KernelTable& t) { return t.depthwise; }>(
-      args, std::move(pointers), planned_depthwise(described(args, task.has_bias()), preparation.geometry()), candidate.cycles);
+      args, std::move(pointers), planned_depthwise(described(args, task.has_bias()), preparation.geometry()),
+      candidate.cycles);
 }
 
 }  // namespace tally

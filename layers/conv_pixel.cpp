@@ -110,8 +110,8 @@ void list_conv_pixel(const ConvTask& task, const PlanContext& context, std::vect
   const PixelConvArgs args = pixel_args(task, g);
   const bool pieced = g.lanes > 8 && s.x.out < g.lanes;
   const double item_cycles = kItemCycles + (pieced ? kPiecedTapCycles * static_cast<double>(s.depth()) : 0);
-  double cycles =
-      planned_cycles(g, planned_pixel_conv(described(args, task.has_bias()), g), item_cycles * static_cast<double>(args.items()));
+  double cycles = planned_cycles(g, planned_pixel_conv(described(args, task.has_bias()), g),
+                                 item_cycles * static_cast<double>(args.items()));
   if (s.padded()) cycles += static_cast<double>(s.N * s.C * PaddedImage(s).pixels()) / 4 + 60;
   list.push_back(task.candidate("pixel_conv", Layout::plain, Layout::plain, cycles));
 }

@@ -5,6 +5,7 @@
 
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_gemm.h"
+#include "tally/platforms/rounding.h"
 
 namespace tally {
 

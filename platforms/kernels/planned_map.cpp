@@ -1,10 +1,11 @@
 #include "tally/platforms/kernels/planned_map.h"
 
+#include "tally/platforms/rounding.h"
+
 namespace tally {
 namespace {
 
 constexpr int64_t kFloatBytes = 4;
-
 
 Planned finished(Planned p) {
   p.tally.bytes_loaded =

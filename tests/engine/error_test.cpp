@@ -21,7 +21,8 @@ TEST_CASE("error: a value found runs on into what is required of it") {
 }
 
 TEST_CASE("error: a sentence found is parted from what is required") {
-  CHECK(words("does not exist", "must be a readable file", "file 'x'") == "file 'x': does not exist; must be a readable file");
+  CHECK(words("does not exist", "must be a readable file", "file 'x'") ==
+        "file 'x': does not exist; must be a readable file");
   CHECK(words("no such layer", "must be a name") == "no such layer; must be a name");
   CHECK(words("missing", "must be given by -i") == "missing; must be given by -i");
   CHECK(words("input 1 is absent", "must be given") == "input 1 is absent; must be given");

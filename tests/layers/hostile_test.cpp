@@ -107,7 +107,8 @@ TEST_CASE("hostile: constants are computed within the limits") {
   const Graph product = [] {
     Graph g = one_node({1}, make_node("Add", {"x", "m"}, {"y"}));
     g.initializers["s"] = Tensor::of_int64({1000, 1000});
-    g.nodes.insert(g.nodes.begin(), {make_node("ConstantOfShape", {"s"}, {"c"}), make_node("MatMul", {"c", "c"}, {"m"})});
+    g.nodes.insert(g.nodes.begin(),
+                   {make_node("ConstantOfShape", {"s"}, {"c"}), make_node("MatMul", {"c", "c"}, {"m"})});
     return g;
   }();
   const Error work = error_of(product);
@@ -123,8 +124,10 @@ TEST_CASE("hostile: constants are computed within the limits") {
   CHECK(bytes.code == ErrorCode::limit);
   check_mentions(bytes, "ConstantOfShape", "bytes of computed constants");
   // Each alone is within the limits; what has been folded leaves less for the plan.
-  Graph rest = one_node({1, 1, 2900, 2900}, make_node("Add", {"x", "c"}, {"y"}), {{"s", Tensor::of_int64({3000, 1000})}});
-  rest.nodes = {make_node("ConstantOfShape", {"s"}, {"c"}), make_node("Size", {"c"}, {"n"}), make_node("Relu", {"x"}, {"y"})};
+  Graph rest =
+      one_node({1, 1, 2900, 2900}, make_node("Add", {"x", "c"}, {"y"}), {{"s", Tensor::of_int64({3000, 1000})}});
+  rest.nodes = {make_node("ConstantOfShape", {"s"}, {"c"}), make_node("Size", {"c"}, {"n"}),
+                make_node("Relu", {"x"}, {"y"})};
   CHECK_NOTHROW(Context(Model(rest, {.max_memory = size_t{80} << 20})));
   CHECK_THROWS_AS(Context(Model(rest, {.max_memory = size_t{70} << 20})), Error);
 }
@@ -139,7 +142,8 @@ TEST_CASE("hostile: --max-macs bounds comparisons, other operations and output e
   refused({1, 1, 400, 400}, make_node("AveragePool", {"x"}, {"p"}, {{"kernel_shape", Ints{200, 200}}}));
   Graph g = one_node({1 << 20}, make_node("Identity", {"x"}, {"v0"}));
   for (int i = 0; i < 200; ++i)
-    g.nodes.push_back(make_node(i % 2 == 0 ? "Transpose" : "Relu", {"v" + std::to_string(i)}, {"v" + std::to_string(i + 1)}));
+    g.nodes.push_back(
+        make_node(i % 2 == 0 ? "Transpose" : "Relu", {"v" + std::to_string(i)}, {"v" + std::to_string(i + 1)}));
   g.outputs[0].name = "v200";
   CHECK(error_of(g).code == ErrorCode::limit);
 }

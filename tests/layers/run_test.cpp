@@ -239,9 +239,10 @@ TEST_CASE("run: steps are handed a tally only where the run counts") {
   g.inputs = {info("x", {at(4)})};
   g.nodes = {make_node("Counts", {"x"}, {"y"})};
   g.outputs = {info("y", {at(4)})};
-  const Registry layers{.make = [](const Node& node) -> std::unique_ptr<Layer> { return std::make_unique<CountsLayer>(node); },
-                        .rules = {},
-                        .knows = [](const Node&) { return true; }};
+  const Registry layers{
+      .make = [](const Node& node) -> std::unique_ptr<Layer> { return std::make_unique<CountsLayer>(node); },
+      .rules = {},
+      .knows = [](const Node&) { return true; }};
   Context context(CompiledModel(std::move(g), layers, {}));
   const auto counted = [&] { return context.output<float>(0)[0] == 1.0f; };
   context.run();
