@@ -82,13 +82,14 @@ class Planner final : public Preparation {
     return add_buffer({node_->name + " scratch", BufferKind::arena, bytes, 0, nullptr, nullptr});
   }
 
-  BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial) override {
+  BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial, size_t growth) override {
     BufferInfo info{std::move(name), BufferKind::state, bytes, 0, nullptr, nullptr};
     if (initial.size() > 0) {
       auto owned = std::make_shared<AlignedBuffer>(std::move(initial));
       info.data = owned->data();
       info.keep_alive = std::move(owned);
     }
+    info.growth = growth;
     plan_->state_bytes += bytes;
     check_memory(plan_->state_bytes);
     return add_buffer(std::move(info));
