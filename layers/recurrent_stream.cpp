@@ -45,6 +45,7 @@ StreamStep Recurrent::stream(Operands in, std::span<const int> time_axes) const 
   if (kind_ == CellKind::lstm && h_fed != c_fed)
     return stream_obstacle(text(h_fed ? "initial_h" : "initial_c", " is fed and ", h_fed ? "initial_c" : "initial_h",
                          " is not: both must be, or neither"));
+  step.stateful = true;
   if (h_fed) return step;
   auto layer = std::make_shared<Recurrent>(*this);
   layer->stateful_ = true;
