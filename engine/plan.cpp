@@ -82,13 +82,14 @@ class Planner final : public Preparation {
     return add_buffer({node_->name + " scratch", BufferKind::arena, bytes, 0, nullptr, nullptr});
   }
 
-  BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial) override {
+  BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial, size_t growth) override {
     BufferInfo info{std::move(name), BufferKind::state, bytes, 0, nullptr, nullptr};
     if (initial.size() > 0) {
       auto owned = std::make_shared<AlignedBuffer>(std::move(initial));
       info.data = owned->data();
       info.keep_alive = std::move(owned);
     }
+    info.growth = growth;
     plan_->state_bytes += bytes;
     check_memory(plan_->state_bytes);
     return add_buffer(std::move(info));
@@ -237,8 +238,12 @@ class Planner final : public Preparation {
     if (plan_->timeline) add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
     for (size_t k = 0; k < operands_.size(); ++k)
       if (operands_[k].present && operands_[k].constant == nullptr) row.input_shapes.push_back(operands_[k].shape);
-    for (const TensorType& type : types_) row.output_shapes.push_back(type.shape);
-    row.dtype = types_.empty() ? DType::undefined : types_[0].dtype;
+    row.dtype = DType::undefined;
+    for (size_t k = 0; k < types_.size(); ++k) {
+      if (node_->outputs[k] == kAbsent) continue;
+      row.output_shapes.push_back(types_[k].shape);
+      if (row.dtype == DType::undefined) row.dtype = types_[k].dtype;
+    }
     const auto name = [](Layout l) { return l == Layout::plain ? "plain" : "channels_last"; };
     const Layout in = candidate_->inputs.empty() ? Layout::plain : candidate_->inputs[0];
     row.layouts =
@@ -256,8 +261,10 @@ class Planner final : public Preparation {
   MovedBytes moved_bytes() const {
     MovedBytes moved;
     std::set<ValueId> seen;
-    for (ValueId id : node_->inputs)
-      if (id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant && seen.insert(id).second)
+    for (size_t k = 0; k < node_->inputs.size(); ++k)
+      if (const ValueId id = node_->inputs[k]; id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant &&
+                                               node_->layer->role(static_cast<int>(k), operands_) != Role::state &&
+                                               seen.insert(id).second)
         moved.read += static_cast<int64_t>(stored_bytes(id, Layout::plain));
     for (ValueId id : node_->outputs)
       if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));

@@ -23,6 +23,7 @@ struct BufferInfo {
   size_t offset = 0;                       ///< within the arena
   std::shared_ptr<const void> keep_alive;  ///< of data
   const std::byte* data = nullptr;         ///< of weights; of state its first content, null for zero
+  size_t growth = 0;                       ///< of state that keeps something of every step: bytes a step
 };
 
 /// Sums over the ONNX nodes that a row stands for.

@@ -19,7 +19,13 @@ std::map<std::string, Tensor> read_inputs(const CompiledModel& model, const Inpu
 /// Throws Error(usage) naming the first symbolic dimension of an input that --dim leaves open.
 void require_dims(const CompiledModel& model);
 
-/// A context whose inputs are set. Throws Error(machine) where an instruction set was forced and another would run.
+/// A context whose inputs are set; its instruction set is checked.
 Context make_context(const CompiledModel& model, const InputOptions& options);
+
+/// A context of a model loaded with `stream`, at its first step, with the inputs of that step set.
+Context make_first_step(const CompiledModel& model, const InputOptions& options);
+
+/// Throws Error(machine) where an instruction set was forced and another would run.
+void check_isa(const Context& context);
 
 }  // namespace tally::tools

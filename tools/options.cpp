@@ -96,6 +96,17 @@ void add_stream_option(CLI::App& command, LoadingOptions& options) {
   command.add_flag("--stream", options.stream, "run a model of whole sequences one time step at a time");
 }
 
+void add_stepping_options(CLI::App& command, SteppingOptions& options) {
+  command.add_option("--steps", options.steps, "time steps to run (default: as many as the inputs hold)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40).description(""));
+  command
+      .add_option("--feed", options.feeds,
+                  "after each step the output's value becomes the input's, which starts as zero where no file gives it")
+      ->type_name("OUT=IN")
+      ->allow_extra_args(false);
+}
+
 void add_input_options(CLI::App& command, InputOptions& options) {
   command.add_option("-i,--input", options.files, "an input, .npy or TensorProto .pb; a bare FILE fills the next one")
       ->type_name("[NAME=]FILE")

@@ -39,9 +39,19 @@ void add_loading_options(CLI::App& command, LoadingOptions& options);
 /// --stream.
 void add_stream_option(CLI::App& command, LoadingOptions& options);
 
+/// How many runs follow each other, and what one hands to the next.
+struct SteppingOptions {
+  int64_t steps = 0;               ///< 0: as many as the inputs hold
+  std::vector<std::string> feeds;  ///< OUT=IN
+};
+
+/// --steps and --feed.
+void add_stepping_options(CLI::App& command, SteppingOptions& options);
+
 struct InputOptions {
   std::vector<std::string> files;  ///< NAME=FILE or FILE
   std::optional<uint64_t> seed;
+  std::vector<std::string> fed;  ///< OUT=IN of --feed: an IN without a file starts as zero
 };
 
 /// -i/--input and --seed.
