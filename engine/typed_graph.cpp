@@ -198,12 +198,24 @@ class Typer {
     }
     for (const TensorType& type : types) small = small && element_count(type.shape) <= kShapeElements;
     if (known && (binding_.evaluate_weights || small)) {
+      const size_t before = budget_.bytes;
       charge(node, operands, types);
-      return evaluate(node, operands, types, budget_.max_bytes - budget_.bytes);
+      return naming(node, [&] { return evaluate(node, operands, types, before, budget_.max_bytes); });
     }
     std::vector<Tensor> values;
     for (const TensorType& type : types) values.push_back(Tensor::without_data(type.dtype, type.shape));
     return values;
+  }
+
+  /// The result of f(); a limit that it meets is the node's.
+  template <class F>
+  static auto naming(const TypedNode& node, F f) {
+    try {
+      return f();
+    } catch (const Error& error) {
+      if (error.code != ErrorCode::limit) throw;
+      throw Error(error.code, node.layer->label(), error.found, error.required);
+    }
   }
 
   /// Takes what a folded node costs from the budget. Views share their operand's bytes.
