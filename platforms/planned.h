@@ -47,9 +47,9 @@ struct Planned {
 
 /// Every part, for sums.
 inline constexpr int64_t Planned::*kPlannedParts[] = {
-    &Planned::lane_padding,    &Planned::k_padding,          &Planned::tile_padding,    &Planned::steps_skipped,
-    &Planned::gates_skipped,   &Planned::loaded_activations, &Planned::loaded_weights,  &Planned::loaded_partials,
-    &Planned::loaded_residual, &Planned::loaded_state,       &Planned::loaded_scratch,  &Planned::stored_outputs,
+    &Planned::lane_padding,    &Planned::k_padding,          &Planned::tile_padding,   &Planned::steps_skipped,
+    &Planned::gates_skipped,   &Planned::loaded_activations, &Planned::loaded_weights, &Planned::loaded_partials,
+    &Planned::loaded_residual, &Planned::loaded_state,       &Planned::loaded_scratch, &Planned::stored_outputs,
     &Planned::stored_partials, &Planned::stored_state,       &Planned::stored_scratch};
 
 inline Planned& Planned::operator+=(const Planned& other) {
