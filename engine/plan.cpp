@@ -231,7 +231,7 @@ class Planner final : public Preparation {
       row.nodes.push_back(e.name);
       if (!plan_->timeline) add_ideal(row.ideal, e);
     }
-    if (plan_->timeline) add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
+    if (plan_->timeline && !node_->origins.empty()) add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
     for (size_t k = 0; k < operands_.size(); ++k)
       if (operands_[k].present && operands_[k].constant == nullptr) row.input_shapes.push_back(operands_[k].shape);
     row.dtype = DType::undefined;
