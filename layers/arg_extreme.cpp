@@ -5,7 +5,7 @@
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/reduce.h"
-#include "tally/layers/time_axis.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -52,7 +52,7 @@ class ArgExtreme final : public Layer {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const auto own = static_cast<int>(axis(in));
-    return stream_through(time_axes, 1, [&](int time) {
+    return stream_through(in, time_axes, 1, [&](int time) {
       if (time == own) return -1;
       return keep_dims_ || time < own ? time : time - 1;
     });

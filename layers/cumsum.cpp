@@ -4,7 +4,7 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
-#include "tally/layers/time_axis.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -40,7 +40,7 @@ class CumSum final : public Layer {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const auto own = static_cast<int>(axis(in));
-    return stream_through(time_axes, 1, [&](int time) { return time == own ? -1 : time; });
+    return stream_through(in, time_axes, 1, [&](int time) { return time == own ? -1 : time; });
   }
 
   std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType>) const override {

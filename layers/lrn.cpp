@@ -7,7 +7,7 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
-#include "tally/layers/time_axis.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -79,8 +79,8 @@ class Lrn final : public Layer {
     return cost;
   }
 
-  StreamStep stream(Operands, std::span<const int> time_axes) const override {
-    return stream_through(time_axes, 1, [](int axis) { return axis == 1 ? -1 : axis; });
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    return stream_through(in, time_axes, 1, [](int axis) { return axis == 1 ? -1 : axis; });
   }
 
   std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType>) const override {

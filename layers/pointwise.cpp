@@ -10,7 +10,7 @@
 #include "tally/layers/placement.h"
 #include "tally/layers/pointwise_host.h"
 #include "tally/layers/pointwise_kernel.h"
-#include "tally/layers/time_axis.h"
+#include "tally/layers/stream_axes.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_map.h"
 
@@ -135,8 +135,8 @@ Cost Pointwise::cost(Operands in, std::span<const TensorType> out) const {
 }
 
 StreamStep Pointwise::stream(Operands in, std::span<const int> time_axes) const {
-  if (old_broadcast_ && axis_) return {"broadcasts by the attribute axis", nullptr, {}, {}, {}};
-  return stream_broadcast(in, time_axes, infer(in)[0].shape.size());
+  if (old_broadcast_ && axis_) return stream_obstacle("broadcasts by the attribute axis");
+  return stream_broadcast(in, time_axes);
 }
 
 std::optional<UnaryArgs> Pointwise::unary_args(Operands in, std::span<const TensorType> out, int64_t n) const {

@@ -6,7 +6,9 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
-#include "tally/layers/time_axis.h"
+#include "tally/layers/stream_axes.h"
+#include "tally/platforms/cost_model.h"
+#include "tally/platforms/kernels/planned_reduce.h"
 
 namespace tally {
 
@@ -93,20 +95,60 @@ Cost Reduce::cost(Operands in, std::span<const TensorType>) const {
 
 StreamStep Reduce::stream(Operands in, std::span<const int> time_axes) const {
   const std::vector<bool> reduced = reduced_axes(in);
-  return stream_through(time_axes, 1, [&](int axis) {
+  return stream_through(in, time_axes, 1, [&](int axis) {
     if (reduced[static_cast<size_t>(axis)]) return -1;
     const auto before = std::count(reduced.begin(), reduced.begin() + axis, true);
     return keep_dims_ ? axis : axis - static_cast<int>(before);
   });
 }
 
-std::vector<Candidate> Reduce::candidates(const PlanContext&, Operands in, std::span<const TensorType>) const {
+std::optional<ReduceArgs> Reduce::kernel_args(Operands in) const {
+  struct Kernel {
+    Reduction reduction;
+    ReduceOp op;
+    ReduceFinish finish;
+  };
+  constexpr Kernel kKernels[] = {{Reduction::sum, ReduceOp::sum, ReduceFinish::none},
+                                 {Reduction::mean, ReduceOp::sum, ReduceFinish::divide},
+                                 {Reduction::max, ReduceOp::max, ReduceFinish::none},
+                                 {Reduction::min, ReduceOp::min, ReduceFinish::none},
+                                 {Reduction::l1, ReduceOp::sum_abs, ReduceFinish::none},
+                                 {Reduction::l2, ReduceOp::sum_squares, ReduceFinish::root},
+                                 {Reduction::sum_square, ReduceOp::sum_squares, ReduceFinish::none}};
+  const ReduceLoops loops = reduce_loops(in[kX].shape, reduced_axes(in));
+  const auto* kernel = std::find_if(std::begin(kKernels), std::end(kKernels),
+                                    [&](const Kernel& k) { return k.reduction == reduction_; });
+  if (in[kX].dtype != DType::f32 || kernel == std::end(kKernels) || loops.reduced.size() > 1 || loops.count == 0 ||
+      loops.outputs == 0)
+    return {};
+  ReduceArgs args;
+  args.op = kernel->op;
+  args.finish = kernel->finish;
+  args.width = loops.count;
+  args.inner = loops.reduced.empty() ? loops.outputs : loops.reduced[0].stride;
+  args.outer = loops.outputs / args.inner;
+  return args;
+}
+
+std::vector<Candidate> Reduce::candidates(const PlanContext& context, Operands in, std::span<const TensorType>) const {
+  const Geometry& g = context.kernels->geometry;
+  if (const std::optional<ReduceArgs> args = kernel_args(in))
+    return {uniform_candidate("reduce", in.size(), 1, Layout::plain, Layout::plain,
+                              planned_cycles(g, planned_reduce(*args, g), kStepCycles))};
   return {uniform_candidate("host", in.size(), 1, Layout::plain, Layout::plain,
                             kHostCyclesPerElement * static_cast<double>(element_count(in[kX].shape)))};
 }
 
-void Reduce::prepare(const Candidate&, Preparation& p) const {
+void Reduce::prepare(const Candidate& candidate, Preparation& p) const {
   if (element_count(p.outputs()[0].shape) == 0) return;
+  if (const std::optional<ReduceArgs> args = kernel_args(p.inputs())) {
+    Planned planned = planned_reduce(*args, p.geometry());
+    if (p.inputs()[kX].constant) std::swap(planned.loaded_activations, planned.loaded_weights);
+    p.add_kernel<[](const KernelTable& t) { return t.reduce; }>(
+        *args, {{offsetof(ReduceArgs, x), p.input(kX).buffer}, {offsetof(ReduceArgs, y), p.output(0).buffer}}, planned,
+        candidate.cycles);
+    return;
+  }
   add_host_reduction(p, reduction_, reduce_loops(p.inputs()[kX].shape, reduced_axes(p.inputs())));
 }
 

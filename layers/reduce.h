@@ -38,6 +38,8 @@ class Reduce final : public Layer {
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
 
  private:
+  /// The kernel's arguments, where it serves: float32, a sum or an extreme over axes that lie beside each other.
+  std::optional<ReduceArgs> kernel_args(Operands in) const;
   /// By axis of X.
   std::vector<bool> reduced_axes(Operands in) const;
 

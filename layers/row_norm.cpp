@@ -8,7 +8,7 @@
 #include "tally/layers/pair_step.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/row_norm_host.h"
-#include "tally/layers/time_axis.h"
+#include "tally/layers/stream_axes.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_reduce.h"
 
@@ -135,7 +135,7 @@ Cost RowNormalization::cost(Operands in, std::span<const TensorType>) const {
 
 StreamStep RowNormalization::stream(Operands in, std::span<const int> time_axes) const {
   const auto normalised = kind_ == RowNorm::layer || kind_ == RowNorm::rms ? static_cast<int>(first_axis(in)) : 1;
-  return stream_through(time_axes, wanted_outputs_, [&](int axis) { return axis < normalised ? axis : -1; });
+  return stream_through(in, time_axes, wanted_outputs_, [&](int axis) { return axis < normalised ? axis : -1; });
 }
 
 bool RowNormalization::kernel_serves(Operands in) const {

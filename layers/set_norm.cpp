@@ -8,7 +8,7 @@
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/reduce.h"
-#include "tally/layers/time_axis.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -84,7 +84,7 @@ class SetNormalization final : public Layer {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const std::vector<bool> mixed = normalised(in);
-    return stream_through(time_axes, 1, [&](int axis) { return mixed[static_cast<size_t>(axis)] ? -1 : axis; });
+    return stream_through(in, time_axes, 1, [&](int axis) { return mixed[static_cast<size_t>(axis)] ? -1 : axis; });
   }
 
   std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType>) const override {

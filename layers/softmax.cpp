@@ -9,7 +9,7 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
-#include "tally/layers/time_axis.h"
+#include "tally/layers/stream_axes.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_map.h"
 
@@ -77,11 +77,10 @@ class Softmax final : public Layer {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const auto rank = static_cast<int64_t>(in[0].shape.size());
-    const int64_t own = coerced_ && axis_ == rank ? rank : normalize_axis(axis_, rank, label());
-    return stream_through(time_axes, 1, [&](int time) {
-      const bool mixed = coerced_ ? time >= own : time == own;
-      return mixed ? -1 : time;
-    });
+    const int64_t axis = coerced_ && axis_ == rank ? rank : normalize_axis(axis_, rank, label());
+    const bool sums_over_time = coerced_ ? time_axes[0] >= axis : time_axes[0] == axis;
+    if (sums_over_time) return stream_obstacle("sums over time");
+    return stream_unchanged(time_axes[0]);
   }
 
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,

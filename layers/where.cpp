@@ -6,7 +6,7 @@
 #include "tally/layers/host_step.h"
 #include "tally/layers/pair_step.h"
 #include "tally/layers/placement.h"
-#include "tally/layers/time_axis.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -107,7 +107,7 @@ class Where final : public Layer {
   }
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
-    return stream_broadcast(in, time_axes, infer(in)[0].shape.size());
+    return stream_broadcast(in, time_axes);
   }
 
   std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType> out) const override {
