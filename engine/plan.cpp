@@ -233,9 +233,12 @@ class Planner final : public Preparation {
   MovedBytes moved_bytes() const {
     MovedBytes moved;
     std::set<ValueId> seen;
-    for (ValueId id : node_->inputs)
-      if (id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant && seen.insert(id).second)
-        moved.read += static_cast<int64_t>(stored_bytes(id, Layout::plain));
+    for (size_t k = 0; k < node_->inputs.size(); ++k) {
+      const ValueId id = node_->inputs[k];
+      if (id == kAbsent || graph_.values[static_cast<size_t>(id)].constant || !seen.insert(id).second) continue;
+      const int64_t used = node_->layer->bytes_used(static_cast<int>(k), operands_, types_);
+      moved.read += used < 0 ? static_cast<int64_t>(stored_bytes(id, Layout::plain)) : used;
+    }
     for (ValueId id : node_->outputs)
       if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));
     // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.
