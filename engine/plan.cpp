@@ -199,7 +199,10 @@ class Planner final : public Preparation {
     row.origins = node.origins;
     describe(row);
     begin_row(std::move(row));
-    if (node.layer->view_of() >= 0) return;
+    if (node.layer->view_of() >= 0) {  // moves nothing, whatever it has absorbed
+      plan_->rows.back().gap = explain_gap(plan_->rows.back(), {});
+      return;
+    }
     for (ValueId id : node.inputs)
       if (id != kAbsent) --uses_[static_cast<size_t>(root_[static_cast<size_t>(id)])];
     place_node_outputs();

@@ -12,11 +12,38 @@ constexpr int kX = 0, kIndices = 1;
 constexpr size_t kMaxRuns = 64;  ///< copies that constant indices may become
 enum Way : int { kCopies, kRows };
 
+/// The last step of a stream's time axis, where a step holds no other: the same bytes without the axis.
+class OnlyStep final : public Layer {
+ public:
+  OnlyStep(const Node& node, size_t axis) : Layer(node), axis_(axis) {}
+  int view_of() const override { return kX; }
+  std::vector<TensorType> infer(Operands in) const override {
+    Shape y = in[kX].shape;
+    y.erase(y.begin() + static_cast<std::ptrdiff_t>(axis_));
+    y.insert(y.begin() + static_cast<std::ptrdiff_t>(axis_), in[kIndices].shape.size(), 1);
+    return {{in[kX].dtype, y}};
+  }
+  Cost cost(Operands, std::span<const TensorType>) const override {
+    Cost cost;
+    cost.view = true;
+    cost.coverage = Coverage::free;
+    cost.source = "ONNX Gather of the only step: a view moves no data";
+    return cost;
+  }
+  std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType>) const override {
+    return {};
+  }
+  void prepare(const Candidate&, Preparation&) const override {}
+
+ private:
+  size_t axis_;
+};
+
 /// Operands: X, indices (int32 or int64). Indices known at load are checked there; others that lie outside read the nearest
 /// row, as a run cannot fail.
 class Gather final : public Layer {
  public:
-  explicit Gather(const Node& node) : Layer(node), axis_(node.get_int("axis", 0)) {}
+  explicit Gather(const Node& node) : Layer(node), name_(node.name), axis_(node.get_int("axis", 0)) {}
 
   Role role(int input, Operands) const override { return input == kX ? Role::weight : Role::free; }
 
@@ -66,7 +93,8 @@ class Gather final : public Layer {
                              {p.input(kIndices).buffer, in[kIndices].constant != nullptr}, p.output(0).buffer);
     const int64_t row = row_elements(in);
     const Placement x = p.input(kX), y = p.output(0);
-    for (const IndexRun& run : constant_runs(in).value())
+    const std::vector<IndexRun> runs = constant_runs(in).value();
+    for (const IndexRun& run : runs)
       add_copy_step(p, run_args(in, run), {x.buffer, run.first * row, in[kX].constant != nullptr},
                     {y.buffer, run.begin * row});
   }
@@ -85,7 +113,12 @@ class Gather final : public Layer {
     for (int64_t index : indices->to_int64())
       if (clamped_index(index, steps) != steps - 1)
         return {text("takes step ", index, " of ", steps, ", not the last"), nullptr, {}, {}, {}};
-    return {"", nullptr, {kNoTimeAxis}, {{kIndices, Tensor(indices->dtype(), indices->shape())}}, {}};
+    if (indices->elements() != 1)
+      return {"", nullptr, {kNoTimeAxis}, {{kIndices, Tensor(indices->dtype(), indices->shape())}}, {}};
+    Node node;
+    node.name = name_;
+    node.op = op();
+    return {"", std::make_shared<OnlyStep>(node, axis(in)), {kNoTimeAxis}, {}, {}};
   }
 
  private:
@@ -123,6 +156,7 @@ class Gather final : public Layer {
                      element_bytes(in), label());
   }
 
+  std::string name_;
   int64_t axis_;
 };
 

@@ -57,7 +57,7 @@ ResizeAttributes::ResizeAttributes(const Node& node) : who_(node.label()) {
                                     {"round_prefer_ceil", Rounding::prefer_ceil},
                                     {"floor", Rounding::floor},
                                     {"ceil", Rounding::ceil}});
-  aspect_ratio = chosen<AspectRatio>(node, "keep_aspect_ratiopolicy", "stretch",
+  aspect_ratio = chosen<AspectRatio>(node, "keep_aspect_ratio_policy", "stretch",
                                       {{"stretch", AspectRatio::stretch},
                                        {"not_larger", AspectRatio::not_larger},
                                        {"not_smaller", AspectRatio::not_smaller}});
