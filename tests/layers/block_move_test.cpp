@@ -53,14 +53,17 @@ TEST_CASE("ReverseSequence: both axes, every element size, lengths outside broug
       g.node("ReverseSequence", {"x", "n"}, "y", {{"time_axis", time_axis}, {"batch_axis", 1 - time_axis}}).output("y");
       check_moved(run_graph(g, best_isa()).outputs[0], x, {3, 3, 2}, [&](const Shape& at) {
         Shape from = at;
-        const int64_t length = std::min<int64_t>(lengths[static_cast<size_t>(at[static_cast<size_t>(1 - time_axis)])], 3);
+        const int64_t length =
+            std::min<int64_t>(lengths[static_cast<size_t>(at[static_cast<size_t>(1 - time_axis)])], 3);
         int64_t& t = from[static_cast<size_t>(time_axis)];
         if (t < length) t = length - 1 - t;
         return from[0] * 6 + from[1] * 2 + from[2];
       });
     }
   GraphMaker bad;
-  bad.input("x", Tensor(DType::f32, {3, 2})).constant("n", Tensor::of_int64({4, 0})).node("ReverseSequence", {"x", "n"}, "y");
+  bad.input("x", Tensor(DType::f32, {3, 2}))
+      .constant("n", Tensor::of_int64({4, 0}))
+      .node("ReverseSequence", {"x", "n"}, "y");
   CHECK(error_of(bad.output("y")) == "ReverseSequence 'y': length 4 must be in [0, 3]");
 }
 
@@ -91,7 +94,9 @@ TEST_CASE("CenterCropPad: odd differences, some axes, both layouts") {
   check({7}, {4}, {0});
   check({4}, {7}, {0});
   GraphMaker bad;
-  bad.input("x", Tensor(DType::f32, {4})).constant("s", Tensor::of_int64({-1})).node("CenterCropPad", {"x", "s"}, "y", {}, 18);
+  bad.input("x", Tensor(DType::f32, {4}))
+      .constant("s", Tensor::of_int64({-1}))
+      .node("CenterCropPad", {"x", "s"}, "y", {}, 18);
   CHECK(error_of(bad.output("y")) == "CenterCropPad 'y': extent -1 must be 0 to 2^40");
 }
 

@@ -53,8 +53,8 @@ TEST_CASE("Unique: sorted or in order of place, of elements or slices") {
   CHECK(unique(float_tensor({3}, {NAN, 1, NAN}), {})[3] == Ints{1, 2});
 }
 
-Ints select(const std::vector<double>& boxes, const std::vector<double>& scores, int64_t most, float overlap, float least,
-            int64_t classes = 1) {
+Ints select(const std::vector<double>& boxes, const std::vector<double>& scores, int64_t most, float overlap,
+            float least, int64_t classes = 1) {
   const auto n = static_cast<int64_t>(boxes.size() / 4);
   GraphMaker g;
   g.input("b", float_tensor({1, n, 4}, boxes)).input("s", float_tensor({1, classes, n}, scores));

@@ -31,7 +31,8 @@ TEST_CASE("Range: up, down, empty, floats; folded") {
 
 TEST_CASE("Range: bad operands") {
   CHECK(error_of(range(number(0), number(1), number(0))) == "Range 'y': delta 0 must not be 0");
-  CHECK(error_of(range(number(INT64_MIN), number(INT64_MAX), number(1))).find("must be at most 2^40") != std::string::npos);
+  CHECK(error_of(range(number(INT64_MIN), number(INT64_MAX), number(1))).find("must be at most 2^40") !=
+        std::string::npos);
   CHECK(error_of(range(Tensor::scalar(0), Tensor::scalar(INFINITY), Tensor::scalar(1))).find("must be finite") !=
         std::string::npos);
   CHECK(error_of(range(Tensor::scalar(0), number(3), number(1))) ==
@@ -85,7 +86,10 @@ TEST_CASE("Trilu: every diagonal, upper and lower, every element size") {
       for (const bool upper : {false, true}) {
         const Tensor x = counted(type, {2, 3, 4});
         GraphMaker g;
-        g.input("x", x).constant("k", number(k)).node("Trilu", {"x", "k"}, "y", {{"upper", int64_t{upper}}}, 14).output("y");
+        g.input("x", x)
+            .constant("k", number(k))
+            .node("Trilu", {"x", "k"}, "y", {{"upper", int64_t{upper}}}, 14)
+            .output("y");
         check_moved(run_graph(g, best_isa()).outputs[0], x, {2, 3, 4}, [&](const Shape& at) {
           const bool kept = upper ? at[2] - at[1] >= k : at[2] - at[1] <= k;
           return kept ? at[0] * 12 + at[1] * 4 + at[2] : -1;

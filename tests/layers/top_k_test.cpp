@@ -70,7 +70,10 @@ TEST_CASE("TopK: NaN is the largest, one output may be unwanted, k must fit") {
   g.graph.nodes[0].outputs = {"", "i"};
   CHECK(whole(run_graph(g.output("i"), best_isa()).outputs[0]) == Ints{1, 3, 2});
   GraphMaker bad;
-  bad.input("x", Tensor(DType::f32, {4})).constant("k", Tensor::of_int64({5})).node("TopK", {"x", "k"}, "y").output("y");
+  bad.input("x", Tensor(DType::f32, {4}))
+      .constant("k", Tensor::of_int64({5}))
+      .node("TopK", {"x", "k"}, "y")
+      .output("y");
   CHECK(error_of(bad) == "TopK 'y': k=5 must be 0 to 4, the extent of axis -1");
 }
 
