@@ -149,8 +149,10 @@ TEST_CASE("hostile: movement with operands and attributes at random") {
   for (const Subject& subject : kSubjects) {
     CAPTURE(subject.op);
     CHECK(ran[subject.op] + refused[subject.op] >= 400);
-    if (subject.op != "RoiAlign" && subject.op != "Col2Im" && subject.op != "NonMaxSuppression")
-      CHECK(ran[subject.op] > 0);
+    // Those left out agree too seldom to be met by chance.
+    const bool rare = subject.op == "RoiAlign" || subject.op == "Col2Im" || subject.op == "NonMaxSuppression" ||
+                      subject.op == "OneHot";
+    if (!rare) CHECK(ran[subject.op] > 0);
   }
 }
 
