@@ -22,9 +22,7 @@ class View : public Layer {
     cost.source = "ONNX " + op() + ": a view moves no data";
     return cost;
   }
-  std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType>) const override {
-    return {};
-  }
+  std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType>) const override { return {}; }
   void prepare(const Candidate&, Preparation&) const override {}
 
  protected:
@@ -44,8 +42,7 @@ class IdentityLayer final : public View {
 class DropoutLayer final : public View {
  public:
   explicit DropoutLayer(const Node& node) : View(node) {
-    if (node.get_int("is_test", 1) == 0 && node.opset < 7)
-      fail(label(), "is_test=0", "must be 1: training is not supported");
+    if (node.get_int("is_test", 1) == 0 && node.opset < 7) fail(label(), "is_test=0", "must be 1: training is not supported");
   }
   bool view_keeps_layout() const override { return true; }
   bool needs_value(int input) const override { return input == 2; }
@@ -80,8 +77,7 @@ class ReshapeLayer final : public View {
   }
   bool needs_value(int input) const override { return input == 1; }
   std::vector<TensorType> infer(Operands in) const override {
-    const std::vector<int64_t> wanted =
-        in.size() > 1 && in[1].present ? in[1].constant->to_int64() : attribute_.value();
+    const std::vector<int64_t> wanted = in.size() > 1 && in[1].present ? in[1].constant->to_int64() : attribute_.value();
     const int64_t elements = element_count(in[0].shape, label());
     Shape shape;
     int64_t known = 1;
@@ -89,8 +85,7 @@ class ReshapeLayer final : public View {
     for (size_t i = 0; i < wanted.size(); ++i) {
       int64_t extent = wanted[i];
       if (extent == 0 && !allow_zero_) {
-        if (i >= in[0].shape.size())
-          fail(label(), text("shape has 0 in dimension ", i), text("must be below rank ", in[0].shape.size()));
+        if (i >= in[0].shape.size()) fail(label(), text("shape has 0 in dimension ", i), text("must be below rank ", in[0].shape.size()));
         extent = in[0].shape[i];
       }
       if (extent < -1) fail(label(), text("shape has ", extent), "must be -1 or more");
@@ -106,12 +101,10 @@ class ReshapeLayer final : public View {
     }
     if (unknown >= 0) {
       if (known == 0 || elements % known != 0)
-        fail(label(), text("shape for ", elements, " elements"),
-             text("must have a product that divides them, not ", known));
+        fail(label(), text("shape for ", elements, " elements"), text("must have a product that divides them, not ", known));
       shape[static_cast<size_t>(unknown)] = elements / known;
     } else if (known != elements) {
-      fail(label(), text("shape ", to_string(shape)),
-           text("must have ", elements, " elements like ", to_string(in[0].shape)));
+      fail(label(), text("shape ", to_string(shape)), text("must have ", elements, " elements like ", to_string(in[0].shape)));
     }
     return viewed(in, std::move(shape));
   }
@@ -142,8 +135,7 @@ class SqueezeLayer final : public View {
     if (const auto axes = axes_of(in, attribute_)) {
       for (int64_t axis : *axes) {
         const int64_t d = normalize_axis(axis, static_cast<int64_t>(x.size()), label());
-        if (x[static_cast<size_t>(d)] != 1)
-          fail(label(), text("extent ", x[static_cast<size_t>(d)], " on axis ", axis), "must be 1");
+        if (x[static_cast<size_t>(d)] != 1) fail(label(), text("extent ", x[static_cast<size_t>(d)], " on axis ", axis), "must be 1");
         gone.insert(d);
       }
     } else {
@@ -171,8 +163,7 @@ class UnsqueezeLayer final : public View {
     const auto rank = static_cast<int64_t>(in[0].shape.size() + axes.size());
     std::set<int64_t> added;
     for (int64_t axis : axes)
-      if (!added.insert(normalize_axis(axis, rank, label())).second)
-        fail(label(), text("axis ", axis, " twice"), "must be distinct");
+      if (!added.insert(normalize_axis(axis, rank, label())).second) fail(label(), text("axis ", axis, " twice"), "must be distinct");
     Shape shape;
     size_t next = 0;
     for (int64_t d = 0; d < rank; ++d) shape.push_back(added.contains(d) ? 1 : in[0].shape[next++]);
