@@ -39,7 +39,7 @@ class Accountant {
         count_constant(row, value, role, bytes);
       else if (role != Role::free || !node.layer->needs_value(static_cast<int>(i))) {
         row.input_shapes.push_back(value.shape);
-        if (!row.cost.view && read.insert(node.inputs[i]).second) row.bytes_read += bytes;
+        if (!row.cost.view && role != Role::state && read.insert(node.inputs[i]).second) row.bytes_read += bytes;
       }
     }
     for (ValueId id : node.outputs) {
@@ -57,7 +57,7 @@ class Accountant {
 
  private:
   void count_constant(NodeEstimate& row, const TypedValue& value, Role role, int64_t bytes) {
-    if (role == Role::free || role == Role::activation) return;
+    if (role == Role::free || role == Role::activation || role == Role::state) return;
     const int64_t elements = element_count(value.shape);
     row.bytes_weights += bytes;
     if (role == Role::constant) {
