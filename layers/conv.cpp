@@ -4,6 +4,7 @@
 
 #include "tally/layers/conv_methods.h"
 #include "tally/layers/formula.h"
+#include "tally/layers/host_number.h"
 #include "tally/layers/stream_axes.h"
 
 namespace tally {
@@ -22,12 +23,8 @@ constexpr Method kMethods[] = {
     {list_conv_host, prepare_conv_host},
 };
 
-bool is_float(DType type) {
-  return type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f64;
-}
-
 void check_types(const std::string& who, Operands in) {
-  if (!is_float(in[Conv::kX].dtype))
+  if (!is_real(in[Conv::kX].dtype))
     fail(who, text("X of type ", name_of(in[Conv::kX].dtype)), "must be float32, float16, bfloat16 or float64");
   for (int i : {Conv::kW, Conv::kB})
     if (static_cast<size_t>(i) < in.size() && in[static_cast<size_t>(i)].present &&
