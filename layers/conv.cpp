@@ -154,13 +154,9 @@ StreamStep Conv::stream(Operands in, std::span<const int> time_axes) const {
   const ConvShape s = shape_of(in);
   const int axis = time_axes[kX], rank = static_cast<int>(in[kX].shape.size());
   if (axis == 1) return stream_obstacle("sums over time, which runs along its channels");
-  if (axis >= 2) {
-    const WindowAxis& window = axis == rank - 1 ? s.x : s.y;
-    if (window.kernel > 1) return stream_obstacle(text("kernel ", window.kernel, " spans time steps"));
-    if (window.stride > 1) return stream_obstacle(text("stride ", window.stride, " leaves out time steps"));
-    if (window.pad_begin > 0 || window.pad_end > 0)
-      return stream_obstacle(text("pads time by ", window.pad_begin, " and ", window.pad_end));
-  }
+  if (axis >= 2)
+    if (std::string why = time_obstacle(axis == rank - 1 ? s.x : s.y); !why.empty())
+      return stream_obstacle(std::move(why));
   return stream_elements(in, time_axes);
 }
 

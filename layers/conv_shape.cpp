@@ -111,4 +111,11 @@ WindowAxis resolve_axis(const WindowAttributes& window, size_t axis, size_t rank
   return a;
 }
 
+std::string time_obstacle(const WindowAxis& axis) {
+  if (axis.kernel > 1) return text("kernel ", axis.kernel, " spans time steps");
+  if (axis.stride > 1) return text("stride ", axis.stride, " leaves out time steps");
+  if (axis.pad_begin > 0 || axis.pad_end > 0) return text("pads time by ", axis.pad_begin, " and ", axis.pad_end);
+  return {};
+}
+
 }  // namespace tally

@@ -58,4 +58,7 @@ WindowAttributes read_window(const Node& node);
 WindowAxis resolve_axis(const WindowAttributes& window, size_t axis, size_t rank, int64_t in, int64_t kernel,
                         const std::string& who);
 
+/// Why windows along time cannot move one step at a time, or nothing: each must see its own step alone.
+std::string time_obstacle(const WindowAxis& axis);
+
 }  // namespace tally
