@@ -240,7 +240,9 @@ class Planner final : public Preparation {
       if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));
     // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.
     for (int origin : node_->origins) moved.padding_macs += plan_->estimate.layers[static_cast<size_t>(origin)].cost.macs;
-    moved.padding_macs -= node_->layer->cost(operands_, types_).macs_nopad;
+    const Cost cost = node_->layer->cost(operands_, types_);
+    moved.padding_macs -= cost.macs_nopad;
+    moved.masked_macs = cost.macs_masked;
     return moved;
   }
 
