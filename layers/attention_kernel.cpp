@@ -1,5 +1,6 @@
 // Attention by the kernel that streams over keys, which then touch memory once a block of queries.
 #include <algorithm>
+#include <cmath>
 
 #include "tally/layers/attention_methods.h"
 #include "tally/layers/copy_steps.h"

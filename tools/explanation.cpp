@@ -53,6 +53,7 @@ std::string figures_text(const NodeEstimate& n) {
                                                      {"constants", n.constants},
                                                      {"macs", n.cost.macs},
                                                      {"macs_nopad", n.cost.macs_nopad},
+                                                     {"macs_causal", n.cost.macs - n.cost.macs_masked},
                                                      {"ops_fused", n.ops_fused()},
                                                      {"comparisons", n.cost.comparisons},
                                                      {"elementwise", n.cost.elementwise},
