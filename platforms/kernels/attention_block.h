@@ -19,6 +19,7 @@ class AttentionBlock {
   using Vec = typename A::Vec;
   static constexpr int L = A::kLanes;
   static constexpr int64_t kLanes = int64_t{NV} * L;
+  static constexpr int64_t kNearFloats = 8192;  ///< keys and values beyond this leave the nearest cache
 
  public:
   AttentionBlock(const AttentionArgs& args, float* scratch, int64_t batch, int64_t head, int64_t first)
@@ -42,7 +43,10 @@ class AttentionBlock {
       A::store(maximum_ + v * L, A::set(kLeastScore));
       A::store(total_ + v * L, A::zero());
     }
-    const int64_t keys = keys_seen();
+    const int64_t keys = keys_ = keys_seen();
+    // Rows of a head that are far apart are fetched ahead by nobody else: 1500 keys of 6 interleaved heads of 64 elements took
+    // 7 % longer without.
+    prefetch_ = keys * (args_.d + args_.e) > kNearFloats;
     if (keys == 0) {
       for (int64_t i = 0; i < args_.e * kLanes; i += L) A::store(sums_ + i, A::zero());
     }
@@ -116,6 +120,7 @@ class AttentionBlock {
       const int end = visible_.end[S];
       tile.in = turned_q_ + S * L;
       tiles_of_rows(end - begin, AttentionTiles<A, NV - S>::kRows, [&](int64_t row, int64_t rows) TALLY_LAMBDA {
+        if (prefetch_) prefetch_rows(values_ + (begin + row) * args_.v_row, args_.v_row, rows, args_.e);
         tile.rows = keys + (begin + row) * args_.k_row;
         tile.out = scores_ + (begin + row) * kLanes + S * L;
         kAttentionTiles<A, NV - S>.score[rows - 1](tile);
@@ -124,7 +129,14 @@ class AttentionBlock {
     }
   }
 
+  static void prefetch_rows(const float* row, int64_t stride, int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < width; c += 16) __builtin_prefetch(row + r * stride + c, 0, 2);
+    }
+  }
+
   void score(int64_t key) {
+    values_ = v_ + key * args_.v_row;
     AttentionTile tile;
     tile.row_stride = args_.k_row;
     tile.lanes = kLanes;
@@ -223,7 +235,12 @@ class AttentionBlock {
     tile.visible = visible_.end;
     tile.rescale = key == 0 ? nullptr : rescale_;
     const float* values = v_ + key * args_.v_row;
+    const int64_t left = keys_ - key - kAttentionKeys, next = left < kAttentionKeys ? left : kAttentionKeys;
     tiles_of_rows(args_.e, AttentionTiles<A, NV>::kRows, [&](int64_t element, int64_t elements) TALLY_LAMBDA {
+      if (prefetch_ && element < next) {
+        const int64_t rows = next - element < elements ? next - element : elements;
+        prefetch_rows(k_ + (key + kAttentionKeys + element) * args_.k_row, args_.k_row, rows, args_.d);
+      }
       tile.rows = values + element;
       tile.out = sums_ + element * kLanes;
       kAttentionTiles<A, NV>.context[elements - 1](tile);
@@ -262,7 +279,9 @@ class AttentionBlock {
 
   const AttentionArgs& args_;
   int64_t first_, queries_ = 0, mask_at_ = 0, tile_begin_ = 0;
-  const float *q_ = nullptr, *k_ = nullptr, *v_ = nullptr;
+  int64_t keys_ = 0;
+  bool prefetch_ = false;
+  const float *q_ = nullptr, *k_ = nullptr, *v_ = nullptr, *values_ = nullptr;
   float* y_ = nullptr;
   float *turned_q_ = nullptr, *sums_ = nullptr, *scores_ = nullptr, *turned_mask_ = nullptr;
   bool started_ = false;
