@@ -37,7 +37,8 @@ class Accountant {
         count_constant(row, value, role);
       else if (role != Role::free || !node.layer->needs_value(static_cast<int>(i))) {
         row.input_shapes.push_back(value.shape);
-        if (!row.cost.view && read.insert(node.inputs[i]).second) row.bytes_read += bytes_of_value(value);
+        if (!row.cost.view && role != Role::state && read.insert(node.inputs[i]).second)
+          row.bytes_read += bytes_of_value(value);
       }
     }
     for (ValueId id : node.outputs) {
@@ -55,7 +56,7 @@ class Accountant {
 
  private:
   void count_constant(NodeEstimate& row, const TypedValue& value, Role role) {
-    if (role == Role::free || role == Role::activation) return;
+    if (role == Role::free || role == Role::activation || role == Role::state) return;
     const int64_t elements = element_count(value.shape);
     row.bytes_weights += bytes_of_value(value);
     if (role == Role::constant) {

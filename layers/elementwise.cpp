@@ -1,11 +1,13 @@
 #include "tally/layers/elementwise.h"
 
 #include <algorithm>
+#include <array>
 
 #include "tally/layers/formula.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/pair_step.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -99,6 +101,12 @@ void Binary::prepare(const Candidate&, Preparation& p) const {
   add_pair_step(p, operation_, epilogue_, a, b, y);
 }
 
+StreamStep Binary::stream(Operands in, std::span<const int> time_axes) const {
+  if (!axis_) return stream_broadcast(in, time_axes);
+  const int at = static_cast<int>(normalize_axis(*axis_, static_cast<int64_t>(in[kA].shape.size()), label()));
+  return stream_aligned(in, time_axes, std::array{0, at});
+}
+
 // ----------------------------------------------------------------------------------------------------------- absorption
 
 std::optional<ChannelMap> Binary::channel_map(Operands in, int data, int64_t axis) const {
@@ -129,6 +137,8 @@ std::optional<ChannelMap> Binary::channel_map(Operands in, int data, int64_t axi
       case BinaryOp::div:
         map.scale.push_back(1 / v), map.shift.push_back(0);
         break;
+      default:
+        return {};
     }
   }
   return map;

@@ -49,6 +49,12 @@ T combine(BinaryOp op, T a, T b) {
         return static_cast<T>(u - v);
       case BinaryOp::mul:
         return static_cast<T>(u * v);
+      case BinaryOp::max:
+        return a < b ? b : a;
+      case BinaryOp::min:
+        return b < a ? b : a;
+      case BinaryOp::prelu:
+        return a < T{0} ? static_cast<T>(u * v) : a;
       case BinaryOp::div:
         break;
     }
@@ -67,6 +73,12 @@ T combine(BinaryOp op, T a, T b) {
         return from_sum<T>(u * v);
       case BinaryOp::div:
         return from_sum<T>(u / v);
+      case BinaryOp::max:
+        return u > v || u != u ? a : b;
+      case BinaryOp::min:
+        return u < v || u != u ? a : b;
+      case BinaryOp::prelu:
+        return u < 0 ? from_sum<T>(u * v) : a;
     }
     return a;
   }

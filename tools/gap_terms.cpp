@@ -19,6 +19,8 @@ constexpr Meaning kMeanings[] = {
     {"tile_padding", "register-tile rows computed and dropped"},
     {"padding_taps_skipped", "products with padding zeros, not executed"},
     {"causal_skipped", "products under a causal mask, not executed"},
+    {"steps_skipped", "time steps beyond a sequence's length"},
+    {"gates_skipped", "gates that another gate determines"},
     {"fusion", "between absorbed nodes, never in memory"},
     {"activation_rereads", "inputs read again, less what no tap needs"},
     {"weight_rereads", "packed weights read again, with padding"},
