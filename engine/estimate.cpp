@@ -33,12 +33,13 @@ class Accountant {
       if (node.inputs[i] == kAbsent) continue;
       const TypedValue& value = graph_.values[static_cast<size_t>(node.inputs[i])];
       const Role role = node.layer->role(static_cast<int>(i), operands);
+      const int64_t used = node.layer->bytes_used(static_cast<int>(i), operands, types);
+      const int64_t bytes = used < 0 ? bytes_of_value(value) : used;
       if (value.constant)
-        count_constant(row, value, role);
+        count_constant(row, value, role, bytes);
       else if (role != Role::free || !node.layer->needs_value(static_cast<int>(i))) {
         row.input_shapes.push_back(value.shape);
-        if (!row.cost.view && role != Role::state && read.insert(node.inputs[i]).second)
-          row.bytes_read += bytes_of_value(value);
+        if (!row.cost.view && role != Role::state && read.insert(node.inputs[i]).second) row.bytes_read += bytes;
       }
     }
     for (ValueId id : node.outputs) {
@@ -55,10 +56,10 @@ class Accountant {
   int64_t stored_bytes() const { return stored_bytes_; }
 
  private:
-  void count_constant(NodeEstimate& row, const TypedValue& value, Role role) {
+  void count_constant(NodeEstimate& row, const TypedValue& value, Role role, int64_t bytes) {
     if (role == Role::free || role == Role::activation || role == Role::state) return;
     const int64_t elements = element_count(value.shape);
-    row.bytes_weights += bytes_of_value(value);
+    row.bytes_weights += bytes;
     if (role == Role::constant) {
       row.constants += elements;
       return;

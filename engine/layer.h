@@ -91,6 +91,15 @@ class Layer {
     return Role::free;
   }
 
+  /// Bytes of input i that any way of running must read, or -1: all of them. Less for a table of which some rows are used,
+  /// and for an operand that lends its type only.
+  virtual int64_t bytes_used(int input, Operands in, std::span<const TensorType> out) const {
+    (void)input;
+    (void)in;
+    (void)out;
+    return -1;
+  }
+
   /// Ideal cost, free of ISA; stands directly above prepare() in the layer's file.
   virtual Cost cost(Operands in, std::span<const TensorType> out) const = 0;
 

@@ -211,7 +211,10 @@ class Planner final : public Preparation {
     row.origins = node.origins;
     describe(row, index);
     begin_row(std::move(row));
-    if (node.layer->view_of() >= 0) return;
+    if (node.layer->view_of() >= 0) {  // moves nothing, whatever it has absorbed
+      plan_->rows.back().gap = explain_gap(plan_->rows.back(), {});
+      return;
+    }
     for (ValueId id : node.inputs)
       if (id != kAbsent) --uses_[static_cast<size_t>(root_[static_cast<size_t>(id)])];
     place_node_outputs();
@@ -257,11 +260,13 @@ class Planner final : public Preparation {
   MovedBytes moved_bytes() const {
     MovedBytes moved;
     std::set<ValueId> seen;
-    for (size_t k = 0; k < node_->inputs.size(); ++k)
-      if (const ValueId id = node_->inputs[k]; id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant &&
-                                               node_->layer->role(static_cast<int>(k), operands_) != Role::state &&
-                                               seen.insert(id).second)
-        moved.read += static_cast<int64_t>(stored_bytes(id, Layout::plain));
+    for (size_t k = 0; k < node_->inputs.size(); ++k) {
+      const ValueId id = node_->inputs[k];
+      if (id == kAbsent || graph_.values[static_cast<size_t>(id)].constant || !seen.insert(id).second) continue;
+      if (node_->layer->role(static_cast<int>(k), operands_) == Role::state) continue;
+      const int64_t used = node_->layer->bytes_used(static_cast<int>(k), operands_, types_);
+      moved.read += used < 0 ? static_cast<int64_t>(stored_bytes(id, Layout::plain)) : used;
+    }
     for (ValueId id : node_->outputs)
       if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));
     // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.
