@@ -241,6 +241,17 @@ void Context::run() noexcept {
   if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, false), nullptr);
 }
 
+void Context::step() noexcept {
+  run();
+  const Impl& impl = *impl_;
+  if (impl.plan == nullptr || !impl.plan->timeline) return;
+  for (const auto& [output, input] : impl.plan->timeline->carries) {
+    const auto from = static_cast<size_t>(impl.plan->outputs[output].buffer);
+    const auto to = static_cast<size_t>(impl.plan->inputs[input].buffer);
+    std::memcpy(impl.table.address[to], impl.table.address[from], impl.plan->buffers[to].bytes);
+  }
+}
+
 void Context::reset() noexcept { impl_->reset(); }
 
 RunRecord Context::make_record(bool count, bool clock) const {

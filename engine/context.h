@@ -60,9 +60,10 @@ class Context {
 
   /// One inference. No allocation, lock, system call (with one thread) or exception.
   void run() noexcept;
-  /// One time step of a model loaded with `stream`, whose inputs and outputs hold one step: the same as run(). Steps
-  /// beyond a bounded timeline (Plan::timeline) repeat the last position of its tables and caches: safe, but no result.
-  void step() noexcept { run(); }
+  /// One time step of a model loaded with `stream`, whose inputs and outputs hold one step: run(), then state that the
+  /// graph hands out and in (Timeline::carries) goes from its outputs to its inputs. Steps beyond a bounded timeline
+  /// repeat the last position of its tables and caches: safe, but no result.
+  void step() noexcept;
   /// Time steps since the last reset().
   int64_t position() const;
   /// Sets recurrent state and caches to their first content, and the position to 0.

@@ -62,6 +62,8 @@ struct StreamStep {
   std::vector<std::pair<int, Tensor>> constants;  ///< operands that a step takes instead (a target shape with T = 1)
   /// Constant operands that differ from step to step, with the axis along which: a step takes the slice at its position.
   std::vector<std::pair<int, int>> tables;
+  /// (input, output): what a step gives there is what the next one takes here. State that the caller hands in and out.
+  std::vector<std::pair<int, int>> carries;
   bool stateful = false;  ///< a step depends on those before it
   bool bounded = false;   ///< it keeps something of every step, and has room for as many as the whole sequence has
 };

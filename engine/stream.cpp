@@ -32,13 +32,36 @@ class Streamer {
     timeline.steps = best.extent;
     for (ValueId id : graph_.inputs) timeline.input_axes.push_back(best.axes[static_cast<size_t>(id)]);
     for (ValueId id : graph_.outputs) timeline.output_axes.push_back(best.axes[static_cast<size_t>(id)]);
-    for (const StreamStep& step : best.steps) timeline.bounded |= step.bounded || !step.tables.empty();
+    for (size_t n = 0; n < best.steps.size(); ++n) {
+      const StreamStep& step = best.steps[n];
+      timeline.bounded |= step.bounded || !step.tables.empty();
+      for (const auto& [input, output] : step.carries)
+        timeline.carries.push_back(carried(graph_.nodes[n], input, output));
+    }
     rebuild(best);
     return timeline;
   }
 
  private:
   const TypedValue& value(ValueId id) const { return graph_.values[static_cast<size_t>(id)]; }
+
+  static std::optional<size_t> position(const std::vector<ValueId>& list, ValueId id) {
+    const auto at = std::find(list.begin(), list.end(), id);
+    if (id == kAbsent || at == list.end()) return {};
+    return static_cast<size_t>(at - list.begin());
+  }
+
+  /// The graph's output and input that hand a node's state from step to step.
+  std::pair<size_t, size_t> carried(const TypedNode& node, int input, int output) const {
+    const ValueId from = node.inputs[static_cast<size_t>(input)];
+    const ValueId to =
+        static_cast<size_t>(output) < node.outputs.size() ? node.outputs[static_cast<size_t>(output)] : kAbsent;
+    const auto in = position(graph_.inputs, from), out = position(graph_.outputs, to);
+    if (!in || !out)
+      fail(node.layer->label(), text("a state that comes from '", value(from).name, "'"),
+           "must be handed in and out as an input and an output of the graph to be streamed");
+    return {*out, *in};
+  }
 
   /// Tries each axis of each input, the first input's fastest.
   Attempt search() const {

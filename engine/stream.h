@@ -7,6 +7,8 @@ namespace tally {
 struct Timeline {
   int64_t steps = 0;     ///< extent of the whole sequence along time
   bool bounded = false;  ///< no more than `steps` steps can follow each other: tables end, caches are full
+  /// (output, input) of the graph: after a step the output's value is what the input takes at the next.
+  std::vector<std::pair<size_t, size_t>> carries;
   std::vector<int> input_axes, output_axes;  ///< of the graph's inputs and outputs, or kNoTimeAxis
 };
 

@@ -99,10 +99,7 @@ class HostSequence {
     for (int64_t i = 0; i < steps; ++i) {
       const int64_t t = task_.attributes.reversed(static_cast<int>(d_)) && i < length ? length - 1 - i : i;
       cell_.step(x_ + t * s_.x_step());
-      if (i < length)
-        copy(y_ ? y_ + t * s_.y_step() : nullptr, cell_.h);
-      else
-        clear(t);
+      show(t, i < length);
       if (i + 1 == length) finish();
     }
     for (int64_t t = steps; t < s_.T; ++t) clear(t);
@@ -124,6 +121,17 @@ class HostSequence {
     if (!to) return;
     int64_t j = 0;
     for (; j < s_.H; ++j) to[j] = from[j];
+    cell_.work.elements_loaded += j;
+    cell_.work.elements_stored += j;
+  }
+  /// Y of step t: h, or zero beyond the end, h read all the same.
+  void show(int64_t t, bool within) {
+    if (!y_) return;
+    int64_t j = 0;
+    for (; j < s_.H; ++j) {
+      const T value = cell_.h[j];
+      y_[t * s_.y_step() + j] = within ? value : T{};
+    }
     cell_.work.elements_loaded += j;
     cell_.work.elements_stored += j;
   }

@@ -32,7 +32,8 @@ StreamStep Recurrent::stream(Operands in, std::span<const int> time_axes) const 
       return stream_obstacle(text("operand '", in[i].name, "' changes from step to step"));
   if (time_axes[kX] != sequence_axis)
     return stream_obstacle(text("time runs along axis ", time_axes[kX], " of X, its steps along axis ", sequence_axis));
-  if (attributes_.direction != SequenceDirection::forward) return stream_obstacle("reverse reads the sequence from its end");
+  if (attributes_.direction != SequenceDirection::forward)
+    return stream_obstacle("reverse reads the sequence from its end");
   StreamStep step;
   step.time_axes.assign(kind_ == CellKind::lstm ? 3 : 2, kNoTimeAxis);
   step.time_axes[kY] = sequence_axis;
@@ -44,8 +45,14 @@ StreamStep Recurrent::stream(Operands in, std::span<const int> time_axes) const 
   const bool h_fed = source_of(in, kInitialH) == Source::fed, c_fed = source_of(in, kInitialC) == Source::fed;
   if (kind_ == CellKind::lstm && h_fed != c_fed)
     return stream_obstacle(text(h_fed ? "initial_h" : "initial_c", " is fed and ", h_fed ? "initial_c" : "initial_h",
-                         " is not: both must be, or neither"));
-  if (h_fed) return step;
+                                " is not: both must be, or neither"));
+  step.stateful = true;
+  step.stateful = true;
+  if (h_fed) {
+    step.carries.emplace_back(kInitialH, kYh);
+    if (kind_ == CellKind::lstm) step.carries.emplace_back(kInitialC, kYc);
+    return step;
+  }
   auto layer = std::make_shared<Recurrent>(*this);
   layer->stateful_ = true;
   step.layer = std::move(layer);

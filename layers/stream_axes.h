@@ -4,10 +4,18 @@
 
 namespace tally {
 
-inline StreamStep stream_obstacle(std::string why) { return {std::move(why), nullptr, {}, {}, {}}; }
+inline StreamStep stream_obstacle(std::string why) {
+  StreamStep step;
+  step.obstacle = std::move(why);
+  return step;
+}
 
 /// The layer itself runs a step; time runs along axis `axis` of its (first) output.
-inline StreamStep stream_unchanged(int axis) { return {{}, nullptr, {axis}, {}, {}}; }
+inline StreamStep stream_unchanged(int axis) {
+  StreamStep step;
+  step.time_axes = {axis};
+  return step;
+}
 
 /// True where some operand but `data` changes from step to step.
 bool other_operand_in_time(Operands in, std::span<const int> time_axes, int data);

@@ -93,7 +93,7 @@ int64_t classify_streamed(Context& context, const ImageFeed& feed, int64_t first
   for (int64_t step = 0; step < sequence.steps(); ++step) {
     sequence.enter(step);
     const int64_t before = ticks();
-    context.step();
+    context.run();
     ran += ticks() - before;
     sequence.leave(step);
   }

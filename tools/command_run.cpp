@@ -140,7 +140,7 @@ Results run_steps(const LoadedModel& loaded, Context& context, Sequence& sequenc
   sequence.begin();
   for (int64_t step = 0; step < sequence.steps(); ++step) {
     sequence.enter(step);
-    options.mark ? run_marked(context) : context.step();
+    options.mark ? run_marked(context) : context.run();
     sequence.leave(step);
     if (progress.due())
       progress.show(fmt::format("{} / {} steps", with_thousands(step), with_thousands(sequence.steps())));

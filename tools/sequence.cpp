@@ -26,6 +26,8 @@ Sequence::Sequence(Context& context, std::map<std::string, Tensor> inputs, int64
          text("must be at most ", timeline->steps, ", as its tables and caches hold"));
   make_outputs();
   for (const std::string& item : feeds) add_feed(item);
+  if (timeline)
+    for (const auto& [output, input] : timeline->carries) feeds_.push_back({output, input});
 }
 
 /// Which inputs change from step to step, and by how much; the others are fed once.
@@ -162,7 +164,7 @@ void Sequence::run() {
   begin();
   for (int64_t step = 0; step < steps_; ++step) {
     enter(step);
-    context_.step();
+    context_.run();
     leave(step);
   }
 }

@@ -3,7 +3,7 @@
 #include <random>
 
 #include "layer_run.h"
-#include "tests/reference/recurrent_reference.h"
+#include "tests/reference/recurrent_layer_reference.h"
 
 namespace tally::test {
 
@@ -78,22 +78,12 @@ inline RecurrentCase make_recurrent(const RecurrentOptions& o) {
   q.shape = {o.kind, o.T, o.B, o.I, o.H, D, o.batch_first};
   const Shape state = o.batch_first ? Shape{o.B, D, o.H} : Shape{D, o.B, o.H};
   // Values exact in every element type.
-  const auto values = [&, next = o.seed * 100](const Shape& shape, double scale) mutable {
-    std::vector<double> v = random_values(element_count(shape), ++next);
+  uint32_t seed = o.seed * 100;
+  const auto values = [&](const Shape& shape, double scale) {
+    std::vector<double> v = random_values(element_count(shape), ++seed);
     for (double& value : v) value = to_float(to_bfloat16(static_cast<float>(value * scale)));
     return v;
   };
-  const auto add = [&](const char* name, const Shape& shape, const std::vector<double>& v, bool fed) {
-    node.inputs.push_back(name);
-    if (fed)
-      c.made.input(name, tensor_of(o.dtype, shape, v));
-    else
-      c.made.constant(name, tensor_of(o.dtype, shape, v));
-  };
-  const Shape x = o.batch_first ? Shape{o.B, o.T, o.I} : Shape{o.T, o.B, o.I};
-  add("x", x, q.x = values(x, 1), true);
-  add("w", {D, rows, o.I}, q.w = values({D, rows, o.I}, 1), false);
-  add("r", {D, rows, o.H}, q.r = values({D, rows, o.H}, 0.5 / static_cast<double>(o.H)), false);
   node.inputs.resize(lstm ? 8 : 6);
   const auto put = [&](int i, const char* name, const Shape& shape, const std::vector<double>& v, bool fed) {
     node.inputs[static_cast<size_t>(i)] = name;
@@ -102,6 +92,10 @@ inline RecurrentCase make_recurrent(const RecurrentOptions& o) {
     else
       c.made.constant(name, tensor_of(o.dtype, shape, v));
   };
+  const Shape x = o.batch_first ? Shape{o.B, o.T, o.I} : Shape{o.T, o.B, o.I};
+  put(Recurrent::kX, "x", x, q.x = values(x, 1), true);
+  put(Recurrent::kW, "w", {D, rows, o.I}, q.w = values({D, rows, o.I}, 1), false);
+  put(Recurrent::kR, "r", {D, rows, o.H}, q.r = values({D, rows, o.H}, 0.5 / static_cast<double>(o.H)), false);
   if (o.bias) put(Recurrent::kB, "b", {D, 2 * rows}, q.b = values({D, 2 * rows}, 0.5), false);
   if (o.initial) put(Recurrent::kInitialH, "h0", state, q.h0 = values(state, 1), o.feed_initial);
   if (o.initial && lstm) put(Recurrent::kInitialC, "c0", state, q.c0 = values(state, 1), o.feed_initial);

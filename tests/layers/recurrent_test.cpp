@@ -45,7 +45,7 @@ void check_outputs(const RecurrentCase& c, const Ran& ran) {
 }
 
 Ran check_recurrent(const RecurrentOptions& options, Isa isa = best_isa()) {
-  CAPTURE(name_of(options.kind));
+  CAPTURE(std::string(name_of(options.kind)));
   CAPTURE(options.direction);
   CAPTURE(options.seed);
   CAPTURE(name_of(options.dtype));
@@ -60,8 +60,10 @@ constexpr CellKind kKinds[] = {CellKind::elman, CellKind::lstm, CellKind::gru};
 
 /// A node drawn at random from all that the operators allow.
 RecurrentOptions draw(CellKind kind, DType dtype, uint32_t seed) {
-  static const std::vector<std::string> smooth = {"Tanh", "Sigmoid", "Affine",   "LeakyRelu",   "ScaledTanh",
-                                                  "Relu", "Elu",     "Softsign", "HardSigmoid", "Softplus"};
+  using Names = std::vector<std::string>;
+  // A gate that is not bounded makes states grow beyond all bounds.
+  static const Names bounded = {"Sigmoid", "HardSigmoid", "Tanh", "Softsign", "ScaledTanh"};
+  static const Names any = {"Tanh", "Sigmoid", "Affine", "LeakyRelu", "Relu", "Elu", "Softplus", "HardSigmoid"};
   std::mt19937 random(seed * 7 + static_cast<uint32_t>(kind));
   const auto pick = [&](int64_t n) { return static_cast<int64_t>(random() % static_cast<uint64_t>(n)); };
   RecurrentOptions o;
@@ -83,8 +85,10 @@ RecurrentOptions draw(CellKind kind, DType dtype, uint32_t seed) {
   if (pick(3) == 0) o.clip = 0.5f;
   const int directions = o.direction == "bidirectional" ? 2 : 1;
   if (pick(2) != 0)
-    for (int i = 0; i < directions * functions_of(kind); ++i)
-      o.activations.push_back(smooth[static_cast<size_t>(pick(static_cast<int64_t>(smooth.size())))]);
+    for (int i = 0; i < directions * functions_of(kind); ++i) {
+      const Names& names = kind != CellKind::elman && i % functions_of(kind) == 0 ? bounded : any;
+      o.activations.push_back(names[static_cast<size_t>(pick(static_cast<int64_t>(names.size())))]);
+    }
   for (size_t i = 0; i < o.activations.size(); ++i) {
     o.alpha.push_back(0.25f + 0.0625f * static_cast<float>(pick(8)));
     o.beta.push_back(0.125f * static_cast<float>(pick(4)));
