@@ -25,7 +25,8 @@ Heads heads_of(const std::string& who, const char* name, const Operand& operand,
   const Shape& s = operand.shape;
   if (layout == HeadLayout::apart) {
     if (s.size() != 4) fail(who, text(name, " of shape ", to_string(s)), "must be [batch, heads, rows, elements]");
-    if (heads > 0 && s[1] != heads) fail(who, text(name, " of shape ", to_string(s)), text("must have ", heads, " heads"));
+    if (heads > 0 && s[1] != heads)
+      fail(who, text(name, " of shape ", to_string(s)), text("must have ", heads, " heads"));
     return {s[0], s[1], s[2], s[3]};
   }
   if (s.size() == 4 && s[2] == heads) return {s[0], s[2], s[1], s[3]};
@@ -133,7 +134,8 @@ std::vector<TensorType> Attention::infer(Operands in) const {
   AttentionTask task{spec_, x, 1, in, {}, label()};
   if (has_operand(in, kMask)) task.mask_strides();
   if (has_operand(in, kSeqLen) && in[kSeqLen].shape != Shape{x.B})
-    fail(label(), text("nonpad_kv_seqlen of shape ", to_string(in[kSeqLen].shape)), text("must have shape [", x.B, "]"));
+    fail(label(), text("nonpad_kv_seqlen of shape ", to_string(in[kSeqLen].shape)),
+         text("must have shape [", x.B, "]"));
   const bool flat = in[kQ].shape.size() != 4 && spec_.q == HeadLayout::apart;
   const int rank = flat ? 3 : spec_.y_rank;
   Shape y = {x.B, x.H, x.N, x.e};
@@ -144,10 +146,7 @@ std::vector<TensorType> Attention::infer(Operands in) const {
     if (rank == 4) y = {x.B, x.N, x.H, x.e};
     if (rank == 2) y = {x.N, *width};  // one batch
   }
-  return {{type, y},
-          {type, {x.B, x.G, x.M, x.d}},
-          {in[kV].dtype, {x.B, x.G, x.M, x.e}},
-          {type, {x.B, x.H, x.N, x.M}}};
+  return {{type, y}, {type, {x.B, x.G, x.M, x.d}}, {in[kV].dtype, {x.B, x.G, x.M, x.e}}, {type, {x.B, x.H, x.N, x.M}}};
 }
 
 // Scores B·H·N·M·d and context B·H·N·M·e products; a row of M scores is a Softmax; the body scales Q and the keys of every
@@ -159,13 +158,16 @@ Cost Attention::cost(Operands in, std::span<const TensorType>) const {
   Cost cost;
   cost.textbook = true;
   cost.source = spec_.estimate_source;
-  cost.formulas = {product(label(), "macs", {B, H, N, {"M", M}, {"(d+e)", x.d + x.e}}),
-                   product(label(), "comparisons", {B, H, N, {"(M−1)", std::max<int64_t>(M - 1, 0)}}),
-                   product(label(), "elementwise, softmax and mask",
-                           {B, H, N, {spec_.softcap > 0 ? "(6M−1)" : "(4M−1)",
-                                      std::max<int64_t>((spec_.softcap > 0 ? 6 : 4) * M - 1, 0)}}),
-                   product(label(), "elementwise, scale", {B, H, {"(N+M)", x.N + M}, {"d", x.d}}),
-                   product(label(), "special", {B, H, N, {spec_.softcap > 0 ? "2M" : "M", (1 + (spec_.softcap > 0)) * M}})};
+  cost.formulas = {
+      product(label(), "macs", {B, H, N, {"M", M}, {"(d+e)", x.d + x.e}}),
+      product(label(), "comparisons", {B, H, N, {"(M−1)", std::max<int64_t>(M - 1, 0)}}),
+      product(label(), "elementwise, softmax and mask",
+              {B,
+               H,
+               N,
+               {spec_.softcap > 0 ? "(6M−1)" : "(4M−1)", std::max<int64_t>((spec_.softcap > 0 ? 6 : 4) * M - 1, 0)}}),
+      product(label(), "elementwise, scale", {B, H, {"(N+M)", x.N + M}, {"d", x.d}}),
+      product(label(), "special", {B, H, N, {spec_.softcap > 0 ? "2M" : "M", (1 + (spec_.softcap > 0)) * M}})};
   cost.macs = cost.macs_nopad = cost.formulas[0].value;
   cost.comparisons = cost.formulas[1].value;
   cost.elementwise = cost.formulas[2].value + cost.formulas[3].value;

@@ -17,8 +17,8 @@ struct AttentionSpec {
   int64_t q_heads = 0, kv_heads = 0;  ///< 0: as the operands' shapes say (heads apart)
   std::optional<double> scale;        ///< default 1 / √d
   bool causal = false;
-  double softcap = 0;                 ///< 0: none
-  int qk_mode = 0;                    ///< what output 3 is: 0 scores, 1 after softcap, 2 after the mask, 3 after softmax
+  double softcap = 0;           ///< 0: none
+  int qk_mode = 0;              ///< what output 3 is: 0 scores, 1 after softcap, 2 after the mask, 3 after softmax
   bool double_softmax = false;  ///< softmax_precision asks for float64
   HeadLayout q = HeadLayout::apart, k = HeadLayout::apart, v = HeadLayout::apart, y = HeadLayout::apart;
   int y_rank = 4;

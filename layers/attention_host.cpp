@@ -22,7 +22,9 @@ Read reader_of(DType type) {
   Read read = nullptr;
   with_number_type(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    read = [](const std::byte* p, int64_t i) noexcept { return static_cast<double>(to_sum(reinterpret_cast<const T*>(p)[i])); };
+    read = [](const std::byte* p, int64_t i) noexcept {
+      return static_cast<double>(to_sum(reinterpret_cast<const T*>(p)[i]));
+    };
   });
   return read;
 }
@@ -79,7 +81,8 @@ struct HostAttention {
       s = capped(s);
       if (write_qk && spec.qk_mode == 1) write_qk(p[6], out + j, s);
       if (masked)
-        s += j < mask.columns ? read_mask(p[3], b * mask.batch + h * mask.head + i * mask.row + j * mask.key) : -INFINITY;
+        s += j < mask.columns ? read_mask(p[3], b * mask.batch + h * mask.head + i * mask.row + j * mask.key)
+                              : -INFINITY;
       if (j >= keys || (spec.causal && j - i > offset)) s = -INFINITY;
       if (write_qk && spec.qk_mode == 2) write_qk(p[6], out + j, s);
       score[j] = s;
@@ -93,7 +96,8 @@ struct HostAttention {
     const int64_t y = b * at.y_batch + h * at.y_head + i * at.y_row;
     for (int64_t c = 0; c < x.e; ++c) {
       double value = 0;
-      for (int64_t j = 0; j < x.M; ++j) value += score[j] * read_v(p[2], b * at.v_batch + g * at.v_head + j * at.v_row + c);
+      for (int64_t j = 0; j < x.M; ++j)
+        value += score[j] * read_v(p[2], b * at.v_batch + g * at.v_head + j * at.v_row + c);
       write_y(p[5], y + c, value);
     }
   }
@@ -103,7 +107,8 @@ struct HostAttention {
 
 void list_attention_host(const AttentionTask& task, std::vector<Candidate>& list) {
   const AttentionExtents& x = task.x;
-  const double products = static_cast<double>(x.B * x.H * x.N) * static_cast<double>(x.M) * static_cast<double>(x.d + x.e);
+  const double products =
+      static_cast<double>(x.B * x.H * x.N) * static_cast<double>(x.M) * static_cast<double>(x.d + x.e);
   list.push_back(uniform_candidate("host", task.in.size(), task.out.size(), Layout::plain, Layout::plain,
                                    kHostCyclesPerElement * products));
 }

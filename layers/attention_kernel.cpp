@@ -113,8 +113,9 @@ BufferId build_mask(const AttentionTask& task, const AttentionArgs& args, Prepar
     };
     Planned planned = host_planned(constant ? count_bytes : mask_bytes + count_bytes, constant ? mask_bytes : 0, 0);
     planned.stored_scratch = planned.tally.bytes_stored = 4 * elements;
-    add_host_step(p, {masked ? p.input(Attention::kMask).buffer : -1, counted ? p.input(Attention::kSeqLen).buffer : -1, target},
-                  planned, kHostCyclesPerElement * static_cast<double>(elements), run);
+    add_host_step(
+        p, {masked ? p.input(Attention::kMask).buffer : -1, counted ? p.input(Attention::kSeqLen).buffer : -1, target},
+        planned, kHostCyclesPerElement * static_cast<double>(elements), run);
   };
   if (!masked || task.in[Attention::kMask].dtype == DType::boolean) {
     add([](const std::byte* mask, int64_t i) noexcept { return mask[i] != std::byte{0} ? 0.0f : -INFINITY; });
@@ -168,8 +169,8 @@ void list_attention_kernel(const AttentionTask& task, const PlanContext& context
   AttentionArgs args = masked_arguments(task);
   if (!plan_attention(args, g)) return;
   const double cycles = planned_cycles(g, planned_attention(args, g), kStepCycles);
-  list.push_back(uniform_candidate(args.block_queries > 0 ? "attention" : "attention_rows", task.in.size(), task.out.size(),
-                                   Layout::plain, Layout::plain, cycles));
+  list.push_back(uniform_candidate(args.block_queries > 0 ? "attention" : "attention_rows", task.in.size(),
+                                   task.out.size(), Layout::plain, Layout::plain, cycles));
 }
 
 Rows concatenated_rows(const AttentionTask& task, int input, int past, int output, Preparation& p) {
@@ -182,12 +183,13 @@ Rows concatenated_rows(const AttentionTask& task, int input, int past, int outpu
   const bool has_past = task.has(past);
   if (!has_past && !task.wants(output)) return {source, layout, constant};
   const bool wanted = task.wants(output);
-  const BufferId target = wanted ? p.output(output).buffer
-                                 : p.add_scratch(static_cast<size_t>(bytes * x.B * x.G * x.M * width));
+  const BufferId target =
+      wanted ? p.output(output).buffer : p.add_scratch(static_cast<size_t>(bytes * x.B * x.G * x.M * width));
   const auto copy = [&](BufferId from, HeadLayout from_layout, int64_t rows, int64_t first, bool from_constant) {
     const HeadStrides a = head_strides(from_layout, x.G, rows, width);
-    const CopyArgs args = copy_args({{x.B, a.batch, x.G * x.M * width}, {x.G, a.head, x.M * width}, {rows, a.row, width}, {width, 1, 1}},
-                                    bytes, task.label);
+    const CopyArgs args =
+        copy_args({{x.B, a.batch, x.G * x.M * width}, {x.G, a.head, x.M * width}, {rows, a.row, width}, {width, 1, 1}},
+                  bytes, task.label);
     add_copy_step(p, args, {from, 0, from_constant}, {target, first * width});
   };
   if (has_past)

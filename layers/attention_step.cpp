@@ -5,6 +5,7 @@
 
 #include "tally/layers/attention_methods.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_attention.h"
 
@@ -33,7 +34,7 @@ class CacheRow final : public Step {
     const float* from = nullptr;
     float* to = nullptr;
     void run(const RunEnv& env, int64_t, int64_t) const noexcept override {
-      const int64_t row = env.position % step->capacity;
+      const int64_t row = std::min(env.position, step->capacity - 1);
       for (int64_t i = 0; i < step->batches * step->heads; ++i)
         std::memcpy(to + (i * step->capacity + row) * step->width, from + i * step->width,
                     static_cast<size_t>(step->width) * sizeof(float));
@@ -205,8 +206,10 @@ StreamStep stream_attention(const Attention& whole, Operands in, std::span<const
   const auto rows_axis = [&](HeadLayout own, int input) {
     return row_axis(flat ? HeadLayout::interleaved : own, in[static_cast<size_t>(input)].shape.size());
   };
-  const auto axis = [&](int i) { return static_cast<size_t>(i) < time_axes.size() ? time_axes[static_cast<size_t>(i)] : kNoTimeAxis; };
-  const auto refuse = [](std::string why) { return StreamStep{std::move(why), nullptr, {}, {}, {}}; };
+  const auto axis = [&](int i) {
+    return static_cast<size_t>(i) < time_axes.size() ? time_axes[static_cast<size_t>(i)] : kNoTimeAxis;
+  };
+  const auto refuse = [](std::string why) { return stream_obstacle(std::move(why)); };
 
   StreamStep step;
   const size_t y_rank = flat ? 3 : static_cast<size_t>(spec.y_rank);
@@ -218,28 +221,31 @@ StreamStep stream_attention(const Attention& whole, Operands in, std::span<const
   const bool mask_rows = has_operand(in, Attention::kMask) && in[Attention::kMask].shape.size() >= 2 &&
                          in[Attention::kMask].shape[in[Attention::kMask].shape.size() - 2] != 1;
   if (mask_rows && !in[Attention::kMask].constant) return refuse("takes a mask or past that changes with time");
-  if (mask_rows)
-    step.tables.push_back({Attention::kMask, static_cast<int>(in[Attention::kMask].shape.size()) - 2});
+  if (mask_rows) step.tables.push_back({Attention::kMask, static_cast<int>(in[Attention::kMask].shape.size()) - 2});
   if (keys_stay) {  // cross-attention: every query sees the same keys
     if (spec.causal) return refuse("attends to later time steps (no causal mask)");
     return step;
   }
-  if (axis(Attention::kK) != rows_axis(spec.k, Attention::kK) || axis(Attention::kV) != rows_axis(spec.v, Attention::kV))
+  if (axis(Attention::kK) != rows_axis(spec.k, Attention::kK) ||
+      axis(Attention::kV) != rows_axis(spec.v, Attention::kV))
     return refuse("its keys or values are not the time steps");
   if (!spec.causal || x.N != x.M) return refuse("attends to later time steps (no causal mask)");
   if (has_operand(in, Attention::kPastKey) || has_operand(in, Attention::kSeqLen))
     return refuse("keeps its past in operands of its own");
   if (in[Attention::kQ].dtype != DType::f32 || in[Attention::kV].dtype != DType::f32)
     return refuse("runs step by step in float32 only");
-  if (has_operand(in, Attention::kMask) && in[Attention::kMask].dtype != DType::f32 && in[Attention::kMask].dtype != DType::boolean)
+  if (has_operand(in, Attention::kMask) && in[Attention::kMask].dtype != DType::f32 &&
+      in[Attention::kMask].dtype != DType::boolean)
     return refuse("runs step by step in float32 only");
-  if (has_operand(in, Attention::kMask) && (in[Attention::kMask].shape.empty() || in[Attention::kMask].shape.back() != x.M))
+  if (has_operand(in, Attention::kMask) &&
+      (in[Attention::kMask].shape.empty() || in[Attention::kMask].shape.back() != x.M))
     return refuse("takes a mask of another width than its keys");
   AttentionSpec one = spec;
   one.causal = false;
   one.q_heads = x.H;
   one.kv_heads = x.G;
   if (!one.scale) one.scale = whole.scale(x);
+  step.stateful = step.bounded = true;
   step.layer = std::make_shared<AttentionStep>(whole, std::move(one), x.N, whole.label());
   return step;
 }

@@ -69,7 +69,8 @@ class GeluMatch {
   }
 
   bool is_cube(ValueId id, ValueId x) {
-    if (const int pow = match_.made_by(id, "Pow"); pow >= 0 && match_.in(pow, 0) == x && match_.is(match_.in(pow, 1), 3)) {
+    if (const int pow = match_.made_by(id, "Pow");
+        pow >= 0 && match_.in(pow, 0) == x && match_.is(match_.in(pow, 1), 3)) {
       match_.take(pow);
       return true;
     }

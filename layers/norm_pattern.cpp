@@ -71,7 +71,8 @@ class NormMatch {
   /// d / √v, also as d · (1 / √v) or d · v^(−1/2). Returns the node or −1.
   int quotient(ValueId d, ValueId v) {
     const int power = match_.read_by(v, "Pow");
-    if (power >= 0 && match_.in(power, 0) == v && (match_.is(match_.in(power, 1), -0.5) || match_.is(match_.in(power, 1), 0.5)))
+    if (power >= 0 && match_.in(power, 0) == v &&
+        (match_.is(match_.in(power, 1), -0.5) || match_.is(match_.in(power, 1), 0.5)))
       return divide(d, power, match_.is(match_.in(power, 1), -0.5));
     const int root = match_.read_by(v, "Sqrt");
     return root < 0 ? -1 : divide(d, root, false);
@@ -80,7 +81,8 @@ class NormMatch {
     match_.take(root);
     ValueId divisor = match_.out(root);
     if (!inverted) {
-      if (const int div = match_.read_by(divisor, "Div"); div >= 0 && match_.in(div, 0) == d && match_.in(div, 1) == divisor) {
+      if (const int div = match_.read_by(divisor, "Div");
+          div >= 0 && match_.in(div, 0) == d && match_.in(div, 1) == divisor) {
         match_.take(div);
         return div;
       }
@@ -107,7 +109,8 @@ class NormMatch {
     if (id == kAbsent || !rewriter_.constant(id) || match_.dtype(id) != match_.dtype(y)) return kAbsent;
     const int64_t width = match_.shape(y).back();
     const Shape& shape = match_.shape(id);
-    if (shape.empty() || shape.back() != width || element_count(shape) != width || match_.shape(match_.out(node)) != match_.shape(y))
+    if (shape.empty() || shape.back() != width || element_count(shape) != width ||
+        match_.shape(match_.out(node)) != match_.shape(y))
       return kAbsent;
     match_.take(node);
     at = node;

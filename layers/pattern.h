@@ -50,6 +50,7 @@ class Match {
 
 /// The layer of a node that no file has, named like node `like`; null where the registry does not know the operator.
 std::shared_ptr<const Layer> layer_like(Rewriter& rewriter, int like, std::string op, int opset,
-                                        std::map<std::string, Attribute> attributes, const std::vector<ValueId>& inputs);
+                                        std::map<std::string, Attribute> attributes,
+                                        const std::vector<ValueId>& inputs);
 
 }  // namespace tally

@@ -8,6 +8,7 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -31,7 +32,8 @@ class RotaryEmbedding final : public Layer {
         heads_(node.get_int("num_heads", 0)),
         rotated_(node.get_int("rotary_embedding_dim", 0)) {
     if (heads_ < 0) fail(label(), text("num_heads=", heads_), "must be >= 0");
-    if (rotated_ < 0 || rotated_ % 2 != 0) fail(label(), text("rotary_embedding_dim=", rotated_), "must be even and >= 0");
+    if (rotated_ < 0 || rotated_ % 2 != 0)
+      fail(label(), text("rotary_embedding_dim=", rotated_), "must be even and >= 0");
   }
 
   Role role(int input, Operands) const override { return input == kX ? Role::weight : Role::constant; }
@@ -54,15 +56,19 @@ class RotaryEmbedding final : public Layer {
     const RotaryShape s = shape_of(in);
     Cost cost;
     cost.source = "ONNX RotaryEmbedding, opset 23: the function's body, four products, a difference and a sum a pair";
-    cost.formulas = {product(label(), "elementwise", {{"operations an element", 3}, {"B", s.B}, {"N", s.N}, {"H", s.H}, {"rotated", s.rotated}})};
+    cost.formulas = {
+        product(label(), "elementwise",
+                {{"operations an element", 3}, {"B", s.B}, {"N", s.N}, {"H", s.H}, {"rotated", s.rotated}})};
     cost.elementwise = cost.formulas[0].value;
     return cost;
   }
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
-    const auto axis = [&](int i) { return static_cast<size_t>(i) < time_axes.size() ? time_axes[static_cast<size_t>(i)] : kNoTimeAxis; };
+    const auto axis = [&](int i) {
+      return static_cast<size_t>(i) < time_axes.size() ? time_axes[static_cast<size_t>(i)] : kNoTimeAxis;
+    };
     const int rows = in[kX].shape.size() == 4 ? 2 : 1;
-    if (axis(kX) != rows) return {"turns heads or elements, not time steps", nullptr, {}, {}, {}};
+    if (axis(kX) != rows) return stream_obstacle("turns heads or elements, not time steps");
     StreamStep step;
     step.time_axes = {rows};
     const auto table = [&](int input, int along) {
@@ -72,7 +78,7 @@ class RotaryEmbedding final : public Layer {
       return true;
     };
     const bool follows = has_operand(in, kIds) ? table(kIds, 1) : table(kCos, 1) && table(kSin, 1);
-    if (!follows) return {"takes positions that do not run with time", nullptr, {}, {}, {}};
+    if (!follows) return stream_obstacle("takes positions that do not run with time");
     return step;
   }
 
@@ -109,12 +115,14 @@ class RotaryEmbedding final : public Layer {
       fail(label(), text(s.rotated, " rotated elements of ", s.width), "must be even and at most a head's");
     s.ids = has_operand(in, kIds);
     if (s.ids && in[kIds].shape != Shape{s.B, s.N})
-      fail(label(), text("position_ids of shape ", to_string(in[kIds].shape)), text("must have shape ", to_string({s.B, s.N})));
+      fail(label(), text("position_ids of shape ", to_string(in[kIds].shape)),
+           text("must have shape ", to_string({s.B, s.N})));
     for (int i : {kCos, kSin}) {
       const Shape& cache = in[static_cast<size_t>(i)].shape;
       const Shape wanted = s.ids ? Shape{cache.empty() ? 0 : cache[0], s.rotated / 2} : Shape{s.B, s.N, s.rotated / 2};
       if (cache != wanted || (i == kSin && cache != in[kCos].shape))
-        fail(label(), text(i == kCos ? "cos" : "sin", "_cache of shape ", to_string(cache)), text("must have shape ", to_string(wanted)));
+        fail(label(), text(i == kCos ? "cos" : "sin", "_cache of shape ", to_string(cache)),
+             text("must have shape ", to_string(wanted)));
     }
     s.positions = s.ids ? in[kCos].shape[0] : s.B * s.N;
     if (s.ids && s.positions == 0 && s.B * s.N > 0) fail(label(), "caches without rows", "must have at least one");
@@ -127,7 +135,8 @@ class RotaryEmbedding final : public Layer {
     const int64_t rows = s.B * s.N * s.H;
     const bool interleaved = interleaved_;
     const auto run = [=](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
-      const auto *x = reinterpret_cast<const T*>(at[0]), *cos = reinterpret_cast<const T*>(at[1]), *sin = reinterpret_cast<const T*>(at[2]);
+      const auto *x = reinterpret_cast<const T*>(at[0]), *cos = reinterpret_cast<const T*>(at[1]),
+                 *sin = reinterpret_cast<const T*>(at[2]);
       auto* y = reinterpret_cast<T*>(at[4]);
       for (int64_t b = 0; b < s.B; ++b)
         for (int64_t n = 0; n < s.N; ++n) {
@@ -163,7 +172,8 @@ class RotaryEmbedding final : public Layer {
     loads(kSin, rows * half * size);
     if (s.ids) loads(kIds, 8 * s.B * s.N);
     add_host_step(p,
-                  {p.input(kX).buffer, p.input(kCos).buffer, p.input(kSin).buffer, s.ids ? p.input(kIds).buffer : -1, p.output(0).buffer},
+                  {p.input(kX).buffer, p.input(kCos).buffer, p.input(kSin).buffer, s.ids ? p.input(kIds).buffer : -1,
+                   p.output(0).buffer},
                   host_planned(activations, weights, rows * s.width * size), candidate.cycles, run);
   }
 

@@ -30,8 +30,8 @@ void attention_blocks(const AttentionArgs& args, int64_t begin, int64_t end, Tal
     const int64_t first = item % blocks * args.block_queries, head = item / blocks % args.q_heads;
     const int64_t left = args.queries - first;
     const int64_t queries = left < args.block_queries ? left : args.block_queries;
-    attention_of_width<A, Policy>((queries + A::kLanes - 1) / A::kLanes, args, scratch, item / blocks / args.q_heads, head,
-                                  first, tally);
+    attention_of_width<A, Policy>((queries + A::kLanes - 1) / A::kLanes, args, scratch, item / blocks / args.q_heads,
+                                  head, first, tally);
   }
 }
 

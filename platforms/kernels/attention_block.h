@@ -92,8 +92,8 @@ class AttentionBlock {
   void load_queries() {
     const float factor = args_.softcap > 0 ? args_.scale / args_.softcap : args_.scale;
     TALLY_UNROLL for (int v = 0; v < NV; ++v) {
-      transpose_into_lanes<A>(q_ + v * L * args_.q_row, args_.q_row, queries_ - v * L, args_.d, factor, turned_q_ + v * L,
-                              kLanes);
+      transpose_into_lanes<A>(q_ + v * L * args_.q_row, args_.q_row, queries_ - v * L, args_.d, factor,
+                              turned_q_ + v * L, kLanes);
     }
   }
 

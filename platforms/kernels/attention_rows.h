@@ -129,8 +129,7 @@ class AttentionRows {
       const Vec cap = A::set(args_.softcap);
       for (int j = 0; j < count; j += L) A::store(scores_ + j, A::mul(tanh_vec<A>(A::load(scores_ + j)), cap));
     }
-    const int64_t at =
-        batch_ * args_.mask_batch + head_of(r) * args_.mask_head + query_of(r) * args_.mask_row + key;
+    const int64_t at = batch_ * args_.mask_batch + head_of(r) * args_.mask_head + query_of(r) * args_.mask_row + key;
     if (args_.mask_kind == MaskKind::additive) {
       const float* mask = static_cast<const float*>(args_.mask) + at;
       for (int j = 0; j < count; j += L)

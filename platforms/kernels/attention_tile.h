@@ -34,9 +34,7 @@ void score_tile(const AttentionTile& t) noexcept {
   constexpr int L = A::kLanes, kSets = gemm_sets(NV * MR);
   typename A::Vec sum[kSets][MR][NV];
   repeat<kSets>([&](int u) TALLY_LAMBDA {
-    TALLY_UNROLL for (int r = 0; r < MR; ++r) {
-      TALLY_UNROLL for (int v = 0; v < NV; ++v) sum[u][r][v] = A::zero();
-    }
+    TALLY_UNROLL for (int r = 0; r < MR; ++r) { TALLY_UNROLL for (int v = 0; v < NV; ++v) sum[u][r][v] = A::zero(); }
   });
   const float* row[MR];
   row[0] = t.rows;
@@ -94,9 +92,7 @@ void context_tile(const AttentionTile& t) noexcept {
       TALLY_UNROLL for (int r = 0; r < MR; ++r) sum[r][v] = A::mul(A::load(out + r * lanes + v * L), factor);
     }
   } else {
-    TALLY_UNROLL for (int r = 0; r < MR; ++r) {
-      TALLY_UNROLL for (int v = 0; v < NV; ++v) sum[r][v] = A::zero();
-    }
+    TALLY_UNROLL for (int r = 0; r < MR; ++r) { TALLY_UNROLL for (int v = 0; v < NV; ++v) sum[r][v] = A::zero(); }
   }
   const float *in = t.in, *value = t.rows;
   int j = 0;

@@ -51,8 +51,7 @@ void add_blocks(const AttentionArgs& args, const Geometry& g, Planned& p, Attent
     p.tally.lane_macs += scores * L * depth;
     padded_queries += keys * (vectors * L - queries) * depth;
     p.tally.lane_fma_other += L * softmax_vectors(args, g, scores, vectors * tiles);
-    if (!g.has_fma)
-      p.tally.lane_fma_other += L * vectors * (depth + std::max<int64_t>(tiles - 1, 0) * args.e);
+    if (!g.has_fma) p.tally.lane_fma_other += L * vectors * (depth + std::max<int64_t>(tiles - 1, 0) * args.e);
     loads.q += kFloatBytes * queries * args.d;
     loads.k += kFloatBytes * keys * args.d;
     loads.v += kFloatBytes * keys * args.e;

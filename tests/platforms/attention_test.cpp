@@ -119,13 +119,15 @@ void check(const Problem& p, const KernelTable& counted, const KernelTable& unco
 TEST_CASE("attention: queries, keys and elements around a vector and a tile") {
   on_every_isa([](const KernelTable& counted, const KernelTable& uncounted) {
     const int64_t L = counted.geometry.lanes, block = L * counted.geometry.gemm_vectors;
-    for (const int64_t queries : {int64_t{1}, int64_t{2}, L / 2 + 1, L, L + 1, block - 1, block, block + 1, 2 * block + 3})
+    for (const int64_t queries :
+         {int64_t{1}, int64_t{2}, L / 2 + 1, L, L + 1, block - 1, block, block + 1, 2 * block + 3})
       for (const int64_t keys : {int64_t{1}, int64_t{13}, int64_t{kAttentionKeys}, int64_t{2 * kAttentionKeys + 5}})
         check({.queries = queries, .keys = keys, .d = 5, .e = 11}, counted, uncounted);
     for (const int64_t d : {int64_t{1}, L - 1, L, 2 * L + 1, int64_t{64}}) {
       check({.queries = block + 1, .keys = 67, .d = std::max<int64_t>(d, 1), .e = 16}, counted, uncounted);
       check({.queries = block + 1, .keys = 67, .d = 16, .e = std::max<int64_t>(d, 1)}, counted, uncounted);
-      check({.queries = 1, .keys = 2 * kAttentionRowKeys + 3, .d = std::max<int64_t>(d, 1), .e = 15 * L}, counted, uncounted);
+      check({.queries = 1, .keys = 2 * kAttentionRowKeys + 3, .d = std::max<int64_t>(d, 1), .e = 15 * L}, counted,
+            uncounted);
     }
   });
 }
@@ -135,7 +137,12 @@ TEST_CASE("attention: heads that share keys, apart and interleaved") {
     for (const int64_t queries : {1, 3, 21})
       for (const bool interleaved : {true, false})
         for (const int64_t kv_heads : {1, 2, 6})
-          check({.batch = 2, .q_heads = 6, .kv_heads = kv_heads, .queries = queries, .keys = 20, .interleaved = interleaved},
+          check({.batch = 2,
+                 .q_heads = 6,
+                 .kv_heads = kv_heads,
+                 .queries = queries,
+                 .keys = 20,
+                 .interleaved = interleaved},
                 counted, uncounted);
   });
 }
@@ -149,11 +156,17 @@ TEST_CASE("attention: causal with any offset, masks and softcap") {
         for (const bool per_head : {true, false})
           for (const bool per_row : {true, false})
             for (const bool causal : {true, false})
-              check({.queries = queries, .keys = 70, .causal = causal, .causal_offset = 3, .mask = mask,
-                     .mask_per_head = per_head, .mask_per_row = per_row || per_head},
+              check({.queries = queries,
+                     .keys = 70,
+                     .causal = causal,
+                     .causal_offset = 3,
+                     .mask = mask,
+                     .mask_per_head = per_head,
+                     .mask_per_row = per_row || per_head},
                     counted, uncounted);
       check({.queries = queries, .keys = 70, .softcap = 2.5f}, counted, uncounted);
-      check({.queries = queries, .keys = 70, .causal = true, .mask = MaskKind::additive, .softcap = 0.5f}, counted, uncounted);
+      check({.queries = queries, .keys = 70, .causal = true, .mask = MaskKind::additive, .softcap = 0.5f}, counted,
+            uncounted);
       check({.queries = queries, .keys = 70, .scale = -0.25f}, counted, uncounted);
     }
   });

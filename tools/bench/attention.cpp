@@ -95,8 +95,9 @@ void measure(Isa isa, int repeats) {
   std::vector<Subject> subjects;
   for (const Case& c : {Case{64, 4, 64, 64}, Case{256, 8, 128, 128}, Case{384, 6, 1500, 1500}, Case{384, 6, 1, 256}})
     for (const bool projections : {false, true})
-      subjects.push_back(make_subject("d" + std::to_string(c.D) + " h" + std::to_string(c.heads) + " " + std::to_string(c.T) +
-                                          "x" + std::to_string(c.M) + (projections ? " projected" : " core"),
+      subjects.push_back(make_subject("d" + std::to_string(c.D) + " h" + std::to_string(c.heads) + " " +
+                                          std::to_string(c.T) + "x" + std::to_string(c.M) +
+                                          (projections ? " projected" : " core"),
                                       make_graph(c.D, c.heads, c.T, c.M, projections), isa));
   std::vector<double> peaks;
   for (int r = 0; r < repeats; ++r) {
@@ -114,11 +115,12 @@ void measure(Isa isa, int repeats) {
   }
   std::printf("%s: peak %.1f GMAC/s (median of %zu)\n", std::string(name_of(isa)).c_str(), distribution(peaks).median,
               peaks.size());
-  std::printf("  %-28s %14s %12s %12s %8s %8s %10s\n", "subject", "MACs", "us median", "us min", "share", "p90", "B/ns");
+  std::printf("  %-28s %14s %12s %12s %8s %8s %10s\n", "subject", "MACs", "us median", "us min", "share", "p90",
+              "B/ns");
   for (Subject& s : subjects) {
     const Distribution share = distribution(s.shares), ns = distribution(s.ns);
-    std::printf("  %-28s %14.0f %12.2f %12.2f %8.3f %8.3f %10.1f\n", s.name.c_str(), s.macs, ns.median / 1e3, ns.min / 1e3,
-                share.median, share.p90, s.bytes / ns.median);
+    std::printf("  %-28s %14.0f %12.2f %12.2f %8.3f %8.3f %10.1f\n", s.name.c_str(), s.macs, ns.median / 1e3,
+                ns.min / 1e3, share.median, share.p90, s.bytes / ns.median);
   }
 }
 
