@@ -120,6 +120,7 @@ void prepare_attention_host(const AttentionTask& task, const Candidate& candidat
   HostAttention run;
   run.spec = task.spec;
   run.x = x;
+  if (x.d + x.e == 0 && !task.wants(Attention::kQk)) run.x.N = 0;  // any number of queries takes no room
   run.scale = task.scale;
   run.at = kernel_arguments(task, k.layout, v.layout);
   run.masked = task.has(Attention::kMask);
@@ -135,7 +136,7 @@ void prepare_attention_host(const AttentionTask& task, const Candidate& candidat
 
   const auto bytes_of_input = [&](int i) { return int64_t{bits_of(task.in[static_cast<size_t>(i)].dtype)} / 8; };
   const int64_t q_bytes = bytes_of_input(Attention::kQ), v_bytes = bytes_of_input(Attention::kV);
-  const int64_t scores = x.B * x.H * x.N * x.M;
+  const int64_t scores = x.B * x.H * run.x.N * x.M;
   Planned planned;
   planned.tally.lane_macs = scores * (x.d + x.e);
   planned.tile_padding = task.spec.causal && !run.counted ? causal_products(run.at) : 0;  // multiplied all the same
@@ -149,9 +150,9 @@ void prepare_attention_host(const AttentionTask& task, const Candidate& candidat
   loads(scores * x.e * v_bytes, v.constant);
   if (run.masked) {
     const int64_t columns = std::min(run.mask.columns, x.M);
-    loads(x.B * x.H * x.N * columns * bytes_of_input(Attention::kMask), task.in[Attention::kMask].constant != nullptr);
+    loads(x.B * x.H * run.x.N * columns * bytes_of_input(Attention::kMask), task.in[Attention::kMask].constant != nullptr);
   }
-  if (run.counted) loads(8 * x.B * x.H * x.N, task.in[Attention::kSeqLen].constant != nullptr);
+  if (run.counted) loads(8 * x.B * x.H * run.x.N, task.in[Attention::kSeqLen].constant != nullptr);
   planned.stored_outputs = planned.tally.bytes_stored =
       x.B * x.H * x.N * x.e * q_bytes + (run.write_qk ? scores * q_bytes : 0);
   run.moved = planned.tally;

@@ -138,7 +138,7 @@ AttentionArgs kernel_arguments(const AttentionTask& task, HeadLayout k, HeadLayo
   args.batch = x.B;
   args.q_heads = x.H;
   args.kv_heads = x.G;
-  args.queries = x.N;
+  args.queries = x.d + x.e == 0 ? 0 : x.N;  // without elements any number of queries and keys takes no room
   args.keys = x.M;
   args.d = x.d;
   args.e = x.e;

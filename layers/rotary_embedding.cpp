@@ -88,7 +88,8 @@ class RotaryEmbedding final : public Layer {
   }
 
   void prepare(const Candidate& candidate, Preparation& p) const override {
-    const RotaryShape s = shape_of(p.inputs());
+    RotaryShape s = shape_of(p.inputs());
+    if (s.width == 0) s.B = 0;  // any number of rows takes no room
     with_number_type(p.inputs()[kX].dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;
       if constexpr (!std::is_integral_v<T>) prepare_host<T>(s, candidate, p);
