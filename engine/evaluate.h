@@ -3,8 +3,9 @@
 
 namespace tally {
 
-/// Runs one layer on constant operands, as a plan of its own, on the reference ISA: how constants are folded.
+/// Runs one layer on constant operands, as a plan of its own, on the reference ISA: how constants are folded. Throws
+/// Error(limit) where its buffers would exceed max_memory bytes.
 std::vector<Tensor> evaluate(const TypedNode& node, const std::vector<Operand>& operands,
-                             const std::vector<TensorType>& types);
+                             const std::vector<TensorType>& types, size_t max_memory);
 
 }  // namespace tally

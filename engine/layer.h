@@ -86,7 +86,7 @@ class Layer {
     return false;
   }
 
-  /// What input i counts as when it is constant. Default: activation roles only, constants are `free`.
+  /// What input i counts as when it is constant. Default: `free`, neither a parameter nor bytes.
   virtual Role role(int input, Operands in) const {
     (void)input;
     (void)in;
@@ -111,6 +111,9 @@ class Layer {
     (void)out;
     return {};
   }
+
+  /// True where values_from_types() gives every output, so that no operand's value is ever needed for them.
+  virtual bool follows_from_types() const { return false; }
 
   /// Input whose bytes the (single) output shares unchanged, or -1. Such a layer has no candidates and never runs.
   virtual int view_of() const { return -1; }

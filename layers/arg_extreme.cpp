@@ -90,17 +90,14 @@ class ArgExtreme final : public Layer {
         tally->bytes_stored += rows * int64_t{sizeof(int64_t)};
       };
       const int64_t bytes = n * int64_t{sizeof(T)};
-      add_host_step(
-          p, {p.input(0).buffer, p.output(0).buffer},
-          host_planned(x.constant ? 0 : bytes, x.constant ? bytes : 0, rows * int64_t{sizeof(int64_t)}),
-          candidate.cycles, run);
+      add_host_step(p, {p.input(0).buffer, p.output(0).buffer},
+                    host_planned(x.constant ? 0 : bytes, x.constant ? bytes : 0, rows * int64_t{sizeof(int64_t)}),
+                    candidate.cycles, run);
     });
   }
 
  private:
-  int64_t axis(Operands in) const {
-    return normalize_axis(axis_, static_cast<int64_t>(in[0].shape.size()), label());
-  }
+  int64_t axis(Operands in) const { return normalize_axis(axis_, static_cast<int64_t>(in[0].shape.size()), label()); }
   std::vector<bool> reduced_axes(Operands in) const {
     std::vector<bool> reduced(in[0].shape.size(), false);
     reduced[static_cast<size_t>(axis(in))] = true;

@@ -138,9 +138,7 @@ void prepare_attention_host(const AttentionTask& task, const Candidate& candidat
   const int64_t q_bytes = bytes_of_input(Attention::kQ), v_bytes = bytes_of_input(Attention::kV);
   const int64_t scores = x.B * x.H * run.x.N * x.M;
   Planned planned;
-  planned.tally.lane_macs = scores * (x.d + x.e);
-  planned.tile_padding = task.spec.causal && !run.counted ? causal_products(run.at) : 0;  // multiplied all the same
-  planned.tally.macs = planned.tally.lane_macs - planned.tile_padding;
+  planned.tally.macs = scores * (x.d + x.e) - (task.spec.causal && !run.counted ? causal_products(run.at) : 0);
   const auto loads = [&](int64_t bytes, bool constant) {
     (constant ? planned.loaded_weights : planned.loaded_activations) += bytes;
     planned.tally.bytes_loaded += bytes;

@@ -99,7 +99,7 @@ class Cast final : public Layer {
         using From = typename decltype(from_tag)::type;
         using To = typename decltype(to_tag)::type;
         const auto run = [n, to_boolean = to == DType::boolean](const std::vector<std::byte*>& at, int64_t, int64_t,
-                                                                 Tally* tally) noexcept {
+                                                                Tally* tally) noexcept {
           const From* x = reinterpret_cast<const From*>(at[0]);
           To* y = reinterpret_cast<To*>(at[1]);
           int64_t i = 0;

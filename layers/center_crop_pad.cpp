@@ -31,7 +31,8 @@ class CenterCropPad final : public Pad {
       seen[d] = true;
       constexpr int64_t kMost = int64_t{1} << 40;
       if (wanted[i] < 0 || wanted[i] > kMost)
-        fail(label(), text("extent ", wanted[i]), "must be 0 to 2^40", wanted[i] < 0 ? ErrorCode::model : ErrorCode::limit);
+        fail(label(), text("extent ", wanted[i]), "must be 0 to 2^40",
+             wanted[i] < 0 ? ErrorCode::model : ErrorCode::limit);
       const int64_t missing = wanted[i] - x[d];
       all[d] = missing / 2;  // toward zero: a crop starts at ⌊surplus / 2⌋
       all[d + x.size()] = missing - missing / 2;

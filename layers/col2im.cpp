@@ -31,7 +31,10 @@ SumOf<T> sum_terms(const T* x, const std::vector<AxisTerms>& axes, int64_t pixel
 class Col2Im final : public HostLayer {
  public:
   explicit Col2Im(const Node& node)
-      : HostLayer(node), dilations_(node.get_ints("dilations")), pads_(node.get_ints("pads")), strides_(node.get_ints("strides")) {}
+      : HostLayer(node),
+        dilations_(node.get_ints("dilations")),
+        pads_(node.get_ints("pads")),
+        strides_(node.get_ints("strides")) {}
 
   bool needs_value(int input) const override { return input != kX; }
   Role role(int input, Operands) const override { return input == kX ? Role::constant : Role::free; }
@@ -90,12 +93,14 @@ class Col2Im final : public HostLayer {
     std::vector<int64_t> dilation, stride, pad;
   };
 
-  std::vector<int64_t> setting(const std::vector<int64_t>& given, const char* name, size_t count, int64_t fallback) const {
+  std::vector<int64_t> setting(const std::vector<int64_t>& given, const char* name, size_t count,
+                               int64_t fallback) const {
     constexpr int64_t kMost = int64_t{1} << 31;
     if (given.empty()) return std::vector<int64_t>(count, fallback);
     if (given.size() != count) fail(label(), text(name, " of ", given.size(), " values"), text("must have ", count));
     for (int64_t value : given)
-      if (value < fallback || value > kMost) fail(label(), text(name, "=", value), text("must be ", fallback, " to 2^31"));
+      if (value < fallback || value > kMost)
+        fail(label(), text(name, "=", value), text("must be ", fallback, " to 2^31"));
     return given;
   }
 

@@ -43,7 +43,8 @@ class GatherElements final : public Gathering {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const int t = time_axes[kX];
-    if (t < 0 || t != time_axes[kIndices] || t == normalize_axis(axis_, static_cast<int64_t>(in[kX].shape.size()), label()))
+    if (t < 0 || t != time_axes[kIndices] ||
+        t == normalize_axis(axis_, static_cast<int64_t>(in[kX].shape.size()), label()))
       return {"chooses among time steps", nullptr, {}, {}, {}};
     return {"", nullptr, {t}, {}, {}};
   }
@@ -114,9 +115,10 @@ class GatherND final : public Gathering {
     };
     const int64_t tuples = row_bytes == 0 ? 0 : walk.batches * walk.tuples;
     if (tuples == 0) return;
-    add_host_step(p, {p.input(kX).buffer, p.input(kIndices).buffer, p.output(0).buffer},
-                  host_planned(p, {{kX, tuples * row_bytes}, {kIndices, tuples * walk.width() * 8}}, tuples * row_bytes),
-                  candidate.cycles, run);
+    add_host_step(
+        p, {p.input(kX).buffer, p.input(kIndices).buffer, p.output(0).buffer},
+        host_planned(p, {{kX, tuples * row_bytes}, {kIndices, tuples * walk.width() * 8}}, tuples * row_bytes),
+        candidate.cycles, run);
   }
 
  private:

@@ -90,8 +90,7 @@ double gather_cycles(const GatherArgs& args) {
                            (kRowCycles + static_cast<double>(args.row_bytes) / kBytesPerCycle);
 }
 
-void add_gather_step(Preparation& p, const GatherArgs& args, const GatherEnd& x, const GatherEnd& indices,
-                     BufferId y) {
+void add_gather_step(Preparation& p, const GatherArgs& args, const GatherEnd& x, const GatherEnd& indices, BufferId y) {
   const int64_t rows = args.outer * args.count;
   if (rows == 0 || args.row_bytes == 0) return;
   auto step = std::make_unique<GatherStep>(args, x.buffer, indices.buffer, y);

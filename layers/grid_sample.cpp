@@ -196,7 +196,8 @@ class GridSample final : public HostLayer {
         for (int64_t i = 0; i < to; ++i, ++points) {
           for (int d = 0; d < grid.axes; ++d) {
             const auto k = static_cast<size_t>(d);
-            axes[k] = sample_axis(to_real(g[points * grid.axes + grid.axes - 1 - d]), grid.extent[k], grid.stride[k], grid);
+            axes[k] =
+                sample_axis(to_real(g[points * grid.axes + grid.axes - 1 - d]), grid.extent[k], grid.stride[k], grid);
           }
           for (int64_t c = 0; c < C; ++c, ++outputs)
             taps += interpolate(x + (n * C + c) * from, y[(n * C + c) * to + i], axes, grid);
@@ -206,10 +207,11 @@ class GridSample final : public HostLayer {
       tally->bytes_stored += outputs * int64_t{sizeof(T)};
     };
     const int64_t outputs = N * C * to, size = int64_t{sizeof(T)};
-    add_host_step(p, {p.input(kX).buffer, p.input(kGrid).buffer, p.output(0).buffer},
-                  host_planned(p, {{kX, outputs * taps(p.inputs()) * size}, {kGrid, N * to * grid.axes * int64_t{sizeof(G)}}},
-                               outputs * size),
-                  cycles * static_cast<double>(taps(p.inputs())), run);
+    add_host_step(
+        p, {p.input(kX).buffer, p.input(kGrid).buffer, p.output(0).buffer},
+        host_planned(p, {{kX, outputs * taps(p.inputs()) * size}, {kGrid, N * to * grid.axes * int64_t{sizeof(G)}}},
+                     outputs * size),
+        cycles * static_cast<double>(taps(p.inputs())), run);
   }
 
   bool any_rank_;

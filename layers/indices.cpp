@@ -64,7 +64,8 @@ TupleWalk tuple_walk(const std::string& who, const Shape& data, const Operand& i
     if (n == 0 && walk.batches * walk.tuples > 0)
       fail(who, text("indices of shape ", to_string(shape), " into an empty axis"), "must be none");
     for (size_t i = static_cast<size_t>(k); i < values.size(); i += static_cast<size_t>(width))
-      if (values[i] < -n || values[i] >= n) fail(who, text("index ", values[i]), text("must be in [", -n, ", ", n, ")"));
+      if (values[i] < -n || values[i] >= n)
+        fail(who, text("index ", values[i]), text("must be in [", -n, ", ", n, ")"));
     walk.extents.push_back(n);
     walk.strides.push_back(strides[static_cast<size_t>(batch_dims + k)]);
   }

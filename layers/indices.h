@@ -55,9 +55,9 @@ ElementWalk element_walk(const std::string& who, const Shape& data, const Shape&
 
 /// GatherND and ScatterND: tuples of indices, each choosing a row of the data.
 struct TupleWalk {
-  int64_t batches = 1, tuples = 0;     ///< tuples: of each batch
-  int64_t batch_stride = 0, row = 1;   ///< elements of the data
-  Shape extents, strides;              ///< of the axes that a tuple chooses from
+  int64_t batches = 1, tuples = 0;    ///< tuples: of each batch
+  int64_t batch_stride = 0, row = 1;  ///< elements of the data
+  Shape extents, strides;             ///< of the axes that a tuple chooses from
   int64_t width() const { return static_cast<int64_t>(extents.size()); }
 };
 /// Throws Error(model) naming `who` where shapes contradict each other or a constant index lies outside.

@@ -101,10 +101,10 @@ class Lrn final : public Layer {
           tally->bytes_stored += task.images * task.channels * task.pixels * int64_t{sizeof(T)};
         };
         const int64_t read = task.images * task.pixels * task.reads() * int64_t{sizeof(T)};
-        add_host_step(p, {p.input(0).buffer, p.output(0).buffer},
-                      host_planned(x.constant ? 0 : read, x.constant ? read : 0,
-                                   element_count(x.shape) * int64_t{sizeof(T)}),
-                      cycles(p.inputs()), run);
+        add_host_step(
+            p, {p.input(0).buffer, p.output(0).buffer},
+            host_planned(x.constant ? 0 : read, x.constant ? read : 0, element_count(x.shape) * int64_t{sizeof(T)}),
+            cycles(p.inputs()), run);
       }
     });
   }
@@ -112,7 +112,8 @@ class Lrn final : public Layer {
  private:
   LrnTask make_task(const Shape& x) const {
     // A window wider than twice the channels holds them all; the divisor stays the attribute.
-    LrnTask task{x[0], x[1], element_count(Shape(x.begin() + 2, x.end())), std::min(size_, 2 * x[1] + 1), 0, beta_, bias_};
+    LrnTask task{x[0],  x[1], element_count(Shape(x.begin() + 2, x.end())), std::min(size_, 2 * x[1] + 1), 0,
+                 beta_, bias_};
     task.alpha = alpha_ / static_cast<double>(size_) * static_cast<double>(task.size);
     return task;
   }

@@ -70,7 +70,8 @@ class NonMaxSuppression final : public ValueLayer {
   std::vector<std::array<int64_t, 3>> selected(Operands in) const {
     const auto boxes = in[kBoxes].constant->values<float>(), scores = in[kScores].constant->values<float>();
     const int64_t batches = in[kScores].shape[0], classes = in[kScores].shape[1], n = in[kScores].shape[2];
-    const double wanted = scalar(in, kMost, 0), threshold = scalar(in, kOverlap, 0), least = scalar(in, kLeast, -INFINITY);
+    const double wanted = scalar(in, kMost, 0), threshold = scalar(in, kOverlap, 0),
+                 least = scalar(in, kLeast, -INFINITY);
     const int64_t most = wanted >= 1 ? static_cast<int64_t>(std::min(wanted, static_cast<double>(n))) : 0;
     constexpr double kMaxPairs = 0x1p36;
     if (static_cast<double>(batches * classes) * static_cast<double>(n) * static_cast<double>(most) > kMaxPairs)
@@ -90,7 +91,8 @@ class NonMaxSuppression final : public ValueLayer {
         for (size_t i : order) {
           if (static_cast<int64_t>(kept.size()) == most) break;
           const Box box = box_of(boxes, static_cast<size_t>(b * n) + i);
-          if (std::any_of(kept.begin(), kept.end(), [&](const Box& k) { return overlap(k, box) > threshold; })) continue;
+          if (std::any_of(kept.begin(), kept.end(), [&](const Box& k) { return overlap(k, box) > threshold; }))
+            continue;
           kept.push_back(box);
           all.push_back({b, c, static_cast<int64_t>(i)});
         }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tally/engine/reorder.h"
+#include "tally/layers/host_activation.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
@@ -105,12 +106,7 @@ struct HostPairs {
 
   template <class T>
   T finish(T value) const {
-    if constexpr (std::is_same_v<T, float>) {
-      if (epilogue.activation == Activation::clamp) {
-        const float below = value > epilogue.hi ? epilogue.hi : value;
-        return below < epilogue.lo ? epilogue.lo : below;
-      }
-    }
+    if constexpr (std::is_same_v<T, float>) return static_cast<float>(activated(epilogue, value));
     return value;
   }
 };

@@ -215,8 +215,7 @@ void Pointwise::prepare_pairs(BinaryOp kernel, Preparation& p) const {
     return place_pair_operand(p, static_cast<int>(i), aligned_shape(p.inputs(), i, shape.size()), y);
   };
   const PairOperand result{{shape, placed_strides(y)}, y.buffer, false};
-  for (size_t i = 1; i < operands; ++i)
-    add_pair_step(p, kernel, {}, i == 1 ? operand(0) : result, operand(i), y);
+  for (size_t i = 1; i < operands; ++i) add_pair_step(p, kernel, {}, i == 1 ? operand(0) : result, operand(i), y);
   if (op() != "Mean") return;
   const float count = static_cast<float>(operands);
   const BufferId divisor = add_float_weights(p, std::span(&count, 1), label() + " count");

@@ -33,8 +33,9 @@ constexpr UnaryKernel kUnaryKernels[] = {
     {"Gelu", "tanh", UnaryOp::gelu_tanh},
 };
 
-constexpr std::pair<double, UnaryOp> kPowers[] = {{2, UnaryOp::square},  {3, UnaryOp::cube},        {0.5, UnaryOp::sqrt},
-                                                  {-0.5, UnaryOp::rsqrt}, {-1, UnaryOp::reciprocal}, {1, UnaryOp::copy}};
+constexpr std::pair<double, UnaryOp> kPowers[] = {{2, UnaryOp::square},      {3, UnaryOp::cube},
+                                                  {0.5, UnaryOp::sqrt},      {-0.5, UnaryOp::rsqrt},
+                                                  {-1, UnaryOp::reciprocal}, {1, UnaryOp::copy}};
 
 }  // namespace
 
@@ -73,9 +74,7 @@ std::optional<BinaryOp> pair_kernel(const PointwiseRow& row) {
   return {};
 }
 
-bool finite_at_zero(UnaryOp op) {
-  return op != UnaryOp::log && op != UnaryOp::reciprocal && op != UnaryOp::rsqrt;
-}
+bool finite_at_zero(UnaryOp op) { return op != UnaryOp::log && op != UnaryOp::reciprocal && op != UnaryOp::rsqrt; }
 
 void add_unary_step(Preparation& p, const UnaryArgs& args, int input, double cycles) {
   Planned planned = planned_unary(args, p.geometry());

@@ -187,9 +187,8 @@ const PointwiseRow& pointwise_row(const Node& node, PointwiseParameters& paramet
   }
   if (node.op == "Celu" && parameters.alpha == 0) fail(node.label(), "alpha=0", "must not be 0");
   const std::string variant = variant_of(node);
-  const auto* row = std::find_if(std::begin(kRows), std::end(kRows), [&](const PointwiseRow& r) {
-    return node.op == r.op && variant == r.variant;
-  });
+  const auto* row = std::find_if(std::begin(kRows), std::end(kRows),
+                                 [&](const PointwiseRow& r) { return node.op == r.op && variant == r.variant; });
   if (row == std::end(kRows))
     fail(node.label(), node.op == "Gelu" ? "approximate='" + variant + "'" : "direction='" + variant + "'",
          node.op == "Gelu" ? "must be none or tanh" : "must be LEFT or RIGHT");

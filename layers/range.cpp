@@ -19,7 +19,8 @@ class Range final : public ValueLayer {
     require_inputs(label(), in, 3, 3);
     for (const Operand& operand : in) {
       if (operand.dtype != in[0].dtype)
-        fail(label(), text("operands of types ", name_of(in[0].dtype), " and ", name_of(operand.dtype)), "must be equal");
+        fail(label(), text("operands of types ", name_of(in[0].dtype), " and ", name_of(operand.dtype)),
+             "must be equal");
       if (element_count(operand.shape) != 1)
         fail(label(), text("operand of shape ", to_string(operand.shape)), "must be a scalar");
     }
@@ -94,7 +95,9 @@ class EyeLike final : public ValueLayer {
   }
 
  private:
-  static bool makes(DType type) { return type == DType::boolean || with_number_type(type, [](auto) {}); }
+  static bool makes(DType type) {
+    return type == DType::boolean || with_number_type(type, [](auto) {});
+  }
 
   int64_t k_;
   DType dtype_;

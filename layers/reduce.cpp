@@ -154,11 +154,9 @@ void Reduce::prepare(const Candidate& candidate, Preparation& p) const {
 
 std::unique_ptr<Layer> make_reduce(const Node& node) {
   constexpr std::pair<const char*, Reduction> kReductions[] = {
-      {"ReduceSum", Reduction::sum},        {"ReduceMean", Reduction::mean},
-      {"ReduceMax", Reduction::max},        {"ReduceMin", Reduction::min},
-      {"ReduceProd", Reduction::prod},      {"ReduceL1", Reduction::l1},
-      {"ReduceL2", Reduction::l2},          {"ReduceLogSum", Reduction::log_sum},
-      {"ReduceSumSquare", Reduction::sum_square}};
+      {"ReduceSum", Reduction::sum}, {"ReduceMean", Reduction::mean},      {"ReduceMax", Reduction::max},
+      {"ReduceMin", Reduction::min}, {"ReduceProd", Reduction::prod},      {"ReduceL1", Reduction::l1},
+      {"ReduceL2", Reduction::l2},   {"ReduceLogSum", Reduction::log_sum}, {"ReduceSumSquare", Reduction::sum_square}};
   for (const auto& [name, reduction] : kReductions)
     if (node.op == name) return std::make_unique<Reduce>(node, reduction);
   return std::make_unique<Reduce>(node, Reduction::log_sum_exp);

@@ -195,10 +195,9 @@ void add_host_reduction(Preparation& p, Reduction reduction, const ReduceLoops& 
       tally->bytes_stored += loops.outputs * int64_t{sizeof(T)};
     };
     const int64_t bytes = loops.outputs * loops.count * int64_t{sizeof(T)};
-    add_host_step(
-        p, {p.input(Reduce::kX).buffer, p.output(0).buffer},
-        host_planned(x.constant ? 0 : bytes, x.constant ? bytes : 0, loops.outputs * int64_t{sizeof(T)}),
-        kHostCyclesPerElement * static_cast<double>(loops.outputs * loops.count), run);
+    add_host_step(p, {p.input(Reduce::kX).buffer, p.output(0).buffer},
+                  host_planned(x.constant ? 0 : bytes, x.constant ? bytes : 0, loops.outputs * int64_t{sizeof(T)}),
+                  kHostCyclesPerElement * static_cast<double>(loops.outputs * loops.count), run);
   });
 }
 

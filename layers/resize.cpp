@@ -59,8 +59,9 @@ class Resize final : public Layer {
     Cost cost;
     cost.source = "ONNX " + op() + ": taps of a bilinear or bicubic kernel";
     if (rule().mode == ResizeMode::nearest) return cost;
-    cost.formulas = {product(label(), "elementwise", {{"outputs", element_count(out[0].shape)},
-                                                      {"taps", rule().mode == ResizeMode::linear ? 4 : 16}})};
+    cost.formulas = {
+        product(label(), "elementwise",
+                {{"outputs", element_count(out[0].shape)}, {"taps", rule().mode == ResizeMode::linear ? 4 : 16}})};
     cost.elementwise = cost.formulas[0].value;
     return cost;
   }

@@ -14,7 +14,8 @@ constexpr double kMaxExtent = 0x1p40;
 
 /// The value of a string attribute among those allowed.
 template <class T>
-T chosen(const Node& node, const char* key, const char* fallback, std::initializer_list<std::pair<const char*, T>> known) {
+T chosen(const Node& node, const char* key, const char* fallback,
+         std::initializer_list<std::pair<const char*, T>> known) {
   const std::string value = node.get_string(key, fallback);
   std::string names;
   for (const auto& [name, meaning] : known) {
@@ -58,9 +59,9 @@ ResizeAttributes::ResizeAttributes(const Node& node) : who_(node.label()) {
                                     {"floor", Rounding::floor},
                                     {"ceil", Rounding::ceil}});
   aspect_ratio = chosen<AspectRatio>(node, "keep_aspect_ratio_policy", "stretch",
-                                      {{"stretch", AspectRatio::stretch},
-                                       {"not_larger", AspectRatio::not_larger},
-                                       {"not_smaller", AspectRatio::not_smaller}});
+                                     {{"stretch", AspectRatio::stretch},
+                                      {"not_larger", AspectRatio::not_larger},
+                                      {"not_smaller", AspectRatio::not_smaller}});
   rule.cubic_a = node.get_float("cubic_coeff_a", -0.75f);
   rule.antialias = node.get_int("antialias", 0) != 0;
   rule.exclude_outside = node.get_int("exclude_outside", 0) != 0;
@@ -82,7 +83,8 @@ std::vector<size_t> ResizeAttributes::resized(size_t rank) const {
   }
   for (int64_t axis : *axes_) {
     const auto d = static_cast<size_t>(normalize_axis(axis, static_cast<int64_t>(rank), who_));
-    if (std::find(which.begin(), which.end(), d) != which.end()) fail(who_, text("axis ", axis, " twice"), "must be distinct");
+    if (std::find(which.begin(), which.end(), d) != which.end())
+      fail(who_, text("axis ", axis, " twice"), "must be distinct");
     which.push_back(d);
   }
   return which;

@@ -24,8 +24,10 @@ struct ResizeAttributes {
  private:
   std::vector<double> values(Operands in, int input) const;
   std::vector<size_t> resized(size_t rank) const;
-  void scale_axes(std::vector<ResizedAxis>& all, const std::vector<size_t>& which, const std::vector<double>& scales) const;
-  void size_axes(std::vector<ResizedAxis>& all, const std::vector<size_t>& which, const std::vector<double>& sizes) const;
+  void scale_axes(std::vector<ResizedAxis>& all, const std::vector<size_t>& which,
+                  const std::vector<double>& scales) const;
+  void size_axes(std::vector<ResizedAxis>& all, const std::vector<size_t>& which,
+                 const std::vector<double>& sizes) const;
 
   std::string who_;
   bool has_roi_ = false;  ///< roi, scales, sizes are operands 1, 2, 3

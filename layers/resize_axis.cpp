@@ -109,7 +109,8 @@ AxisTaps axis_taps(const ResizedAxis& axis, const ResizeRule& rule, const std::s
     const double found = source_coordinate(axis, rule.coordinates, j);
     const double margin = 2 * reach + 2;
     const double x = std::clamp(found, -margin, static_cast<double>(axis.n) + margin);
-    if (rule.coordinates == Coordinates::tf_crop_and_resize && !(found >= 0 && found <= static_cast<double>(axis.n - 1))) {
+    if (rule.coordinates == Coordinates::tf_crop_and_resize &&
+        !(found >= 0 && found <= static_cast<double>(axis.n - 1))) {
       taps.any_outside = true;
     } else if (rule.mode == ResizeMode::nearest) {
       taps.index.push_back(std::clamp<int64_t>(nearest_index(x, rule, axis.scale), 0, axis.n - 1));

@@ -55,8 +55,7 @@ void add_pass(Preparation& p, const ResizePass& pass, const End& x, const End& y
     tally->bytes_loaded += read * pass.inner * int64_t{sizeof(In)};
     tally->bytes_stored += rows * pass.inner * int64_t{sizeof(Out)};
   };
-  const int64_t loaded =
-      pass.outer * static_cast<int64_t>(pass.taps->index.size()) * pass.inner * int64_t{sizeof(In)};
+  const int64_t loaded = pass.outer * static_cast<int64_t>(pass.taps->index.size()) * pass.inner * int64_t{sizeof(In)};
   const int64_t stored = pass.outer * pass.m * pass.inner * int64_t{sizeof(Out)};
   Planned planned;
   (x.scratch ? planned.loaded_scratch : x.constant ? planned.loaded_weights : planned.loaded_activations) = loaded;

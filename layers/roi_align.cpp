@@ -60,7 +60,8 @@ RoiAxis roi_axis(double first, double last, int64_t bins, const RoiRule& rule) {
 
 /// A bin of one channel. Returns the elements read.
 template <class T>
-int64_t pool_bin(const T* x, T& y, const RoiRule& rule, const RoiAxis& rows, const RoiAxis& columns, int64_t h, int64_t w) {
+int64_t pool_bin(const T* x, T& y, const RoiRule& rule, const RoiAxis& rows, const RoiAxis& columns, int64_t h,
+                 int64_t w) {
   double sum = 0, largest = 0;
   int64_t read = 0;
   for (int64_t i = 0; i < rows.samples; ++i) {

@@ -16,6 +16,8 @@ namespace tally {
 
 namespace {
 
+bool is_wanted(std::span<const TensorType> out, size_t i) { return i < out.size() && out[i].dtype != DType::undefined; }
+
 /// Loaded bytes told apart by which operands are constants.
 Planned by_constness(Planned planned, Operands in, bool has_bias) {
   const int64_t each = planned.loaded_weights / (has_bias ? 2 : 1), x = planned.loaded_activations;
@@ -40,6 +42,7 @@ RowNormalization::RowNormalization(const Node& node, RowNorm kind)
   if (kind == RowNorm::group && groups_ < 1) fail(label(), text("num_groups=", groups_), "must be at least 1");
   if ((kind == RowNorm::layer || kind == RowNorm::rms) && node.get_int("stash_type", 1) != 1)
     fail(label(), text("stash_type=", node.get_int("stash_type", 1)), "must be 1: moments are kept in float32");
+  if (node.outputs.empty() || node.outputs[0].empty()) fail(label(), "an unwanted first output", "must be wanted");
   if (kind == RowNorm::layer) wanted_outputs_ = std::clamp<size_t>(node.outputs.size(), 1, 3);
 }
 
@@ -52,8 +55,8 @@ size_t RowNormalization::first_axis(Operands in) const {
 RowNormArgs RowNormalization::make_args(Operands in) const {
   const Shape& x = in[kX].shape;
   const auto product_of = [&](size_t first, size_t last) {
-    return element_count(Shape(x.begin() + static_cast<std::ptrdiff_t>(first), x.begin() + static_cast<std::ptrdiff_t>(last)),
-                         label());
+    return element_count(
+        Shape(x.begin() + static_cast<std::ptrdiff_t>(first), x.begin() + static_cast<std::ptrdiff_t>(last)), label());
   };
   RowNormArgs args;
   args.epsilon = epsilon_;
@@ -96,7 +99,8 @@ std::vector<TensorType> RowNormalization::infer(Operands in) const {
   const Shape& x = in[kX].shape;
   if (!is_real(in[kX].dtype))
     fail(label(), text("X of type ", name_of(in[kX].dtype)), "must be float16, bfloat16, float32 or float64");
-  if (x.size() < (over_axes ? 1 : 2)) fail(label(), text("X of rank ", x.size()), text("must be at least ", over_axes ? 1 : 2));
+  if (x.size() < (over_axes ? 1 : 2))
+    fail(label(), text("X of rank ", x.size()), text("must be at least ", over_axes ? 1 : 2));
   if (kind_ == RowNorm::group && x[1] % groups_ != 0)
     fail(label(), text("num_groups=", groups_), text("must divide C=", x[1]));
   check_parameter(in, kScale);
@@ -153,7 +157,7 @@ std::vector<Candidate> RowNormalization::candidates(const PlanContext& context, 
                                                     std::span<const TensorType> out) const {
   const Geometry& g = context.kernels->geometry;
   const bool kernel = kernel_serves(in);
-  const RowNormOperands operands{true, has_bias(in), out.size() > kMean, out.size() > kInverse};
+  const RowNormOperands operands{true, has_bias(in), is_wanted(out, kMean), is_wanted(out, kInverse)};
   const double cycles = kernel ? planned_cycles(g, planned_row_norm(make_args(in), operands, g), kStepCycles)
                                : 3 * kHostCyclesPerElement * static_cast<double>(element_count(in[kX].shape));
   return {uniform_candidate(kernel ? "row_norm" : "host", in.size(), out.size(), Layout::plain, Layout::plain, cycles)};
@@ -161,9 +165,7 @@ std::vector<Candidate> RowNormalization::candidates(const PlanContext& context, 
 
 void RowNormalization::prepare(const Candidate& candidate, Preparation& p) const {
   const Operands in = p.inputs();
-  const auto wanted = [&](size_t i) {
-    return i < p.outputs().size() && p.outputs()[i].dtype != DType::undefined;
-  };
+  const auto wanted = [&](size_t i) { return is_wanted(p.outputs(), i); };
   if (!kernel_serves(in)) return prepare_host(p);
   const RowNormArgs args = make_args(in);
   std::vector<PointerBinding> pointers = {{offsetof(RowNormArgs, x), p.input(kX).buffer},

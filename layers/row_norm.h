@@ -40,7 +40,7 @@ class RowNormalization final : public Layer {
   RowNorm kind_;
   float epsilon_;
   int64_t axis_, groups_;
-  bool scale_a_channel_;     ///< GroupNormalization: not one a group
+  bool scale_a_channel_;  ///< GroupNormalization: not one a group
   size_t wanted_outputs_ = 1;
 };
 

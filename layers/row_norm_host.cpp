@@ -63,8 +63,8 @@ struct HostRowNorm {
       for (int64_t j = 0; j < w; ++j) squares += (to_sum(x[j]) - mean) * (to_sum(x[j]) - mean);
       const double inverse = 1 / std::sqrt(squares / static_cast<double>(w) + args.epsilon);
       for (int64_t j = 0; j < w; ++j)
-        y[j] = from_sum<Y>((to_sum(x[j]) - mean) * inverse * scale.at(at, args, row, j, 1) +
-                           bias.at(at, args, row, j, 0));
+        y[j] =
+            from_sum<Y>((to_sum(x[j]) - mean) * inverse * scale.at(at, args, row, j, 1) + bias.at(at, args, row, j, 0));
       if (at[kMean]) reinterpret_cast<float*>(at[kMean])[row] = static_cast<float>(mean);
       if (at[kInverse]) reinterpret_cast<float*>(at[kInverse])[row] = static_cast<float>(inverse);
       read.x += (args.centred ? 3 : 2) * w;
@@ -84,8 +84,9 @@ void add_host_row_norm(Preparation& p, const RowNormArgs& args, bool has_bias, c
   };
   HostRowNorm host{args, {real_reader(in[kScale].dtype), parameter_offsets(row, in[kScale].shape), kScale}, {}};
   if (has_bias) host.bias = {real_reader(in[kB].dtype), parameter_offsets(row, in[kB].shape), kB};
-  const std::vector<BufferId> ids = {p.input(kX).buffer, p.input(kScale).buffer, has_bias ? p.input(kB).buffer : -1,
-                                     p.output(0).buffer, buffer(1),              buffer(2)};
+  const std::vector<BufferId> ids = {
+      p.input(kX).buffer, p.input(kScale).buffer, has_bias ? p.input(kB).buffer : -1, p.output(0).buffer, buffer(1),
+      buffer(2)};
   const int64_t n = args.rows * args.width;
   const auto bytes = [](DType type, int64_t count) { return static_cast<int64_t>(bytes_of(type, 1)) * count; };
   Planned planned;
@@ -110,7 +111,8 @@ void add_host_row_norm(Preparation& p, const RowNormArgs& args, bool has_bias, c
           if (!tally) return;
           const int64_t moments = (at[kMean] != nullptr) + (at[kInverse] != nullptr);
           tally->bytes_loaded += read.x * int64_t{sizeof(T)} + read.parameters * a_parameter;
-          tally->bytes_stored += read.parameters * int64_t{sizeof(Y)} + host.args.rows * moments * int64_t{sizeof(float)};
+          tally->bytes_stored +=
+              read.parameters * int64_t{sizeof(Y)} + host.args.rows * moments * int64_t{sizeof(float)};
         };
         add_host_step(p, ids, planned, 3 * kHostCyclesPerElement * static_cast<double>(n), run);
       }

@@ -22,8 +22,9 @@ Reduction reduction_of(const Node& node) {
   if (name == "max" && node.opset >= 18) return Reduction::max;
   if (name == "min" && node.opset >= 18) return Reduction::min;
   fail(node.label(), "reduction='" + name + "'",
-       node.opset >= 18 ? "must be none, add, mul, max or min" : node.opset >= 16 ? "must be none, add or mul"
-                                                                                  : "must be none");
+       node.opset >= 18   ? "must be none, add, mul, max or min"
+       : node.opset >= 16 ? "must be none, add or mul"
+                          : "must be none");
 }
 
 template <class T>
@@ -190,15 +191,14 @@ class ScatterND final : public Scattering {
     if (walk.tuples * walk.row == 0) return;
     with_updater(in[kX].dtype, element_bytes(in), reduction_, [&](auto update, auto element) {
       using E = decltype(element);
-      const auto run = [walk, update, reads = reduction_ != Reduction::none](
-                           const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
+      const auto run = [walk, update, reads = reduction_ != Reduction::none](const std::vector<std::byte*>& at, int64_t,
+                                                                             int64_t, Tally* tally) noexcept {
         const auto* indices = reinterpret_cast<const int64_t*>(at[1]);
         int64_t tuple = 0, outside = 0;
         for (; tuple < walk.tuples; ++tuple) {
           int64_t offset = 0;
           for (size_t k = 0; k < walk.extents.size() && offset >= 0; ++k) {
-            const int64_t index =
-                valid_index(indices[tuple * walk.width() + static_cast<int64_t>(k)], walk.extents[k]);
+            const int64_t index = valid_index(indices[tuple * walk.width() + static_cast<int64_t>(k)], walk.extents[k]);
             offset = index < 0 ? -1 : offset + index * walk.strides[k];
           }
           outside += offset < 0;

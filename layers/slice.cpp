@@ -89,8 +89,12 @@ StreamStep Slice::stream(Operands in, std::span<const int> time_axes) const {
   const AxisRange range = ranges(in)[static_cast<size_t>(t)];
   const bool whole = range == AxisRange{0, 1, steps};
   if (!whole && !(range.count == 1 && range.start == steps - 1))
-    return {text("takes ", range.count, " of ", steps, " time steps from step ", range.start, " on, not all or the last"),
-            nullptr, {}, {}, {}};
+    return {
+        text("takes ", range.count, " of ", steps, " time steps from step ", range.start, " on, not all or the last"),
+        nullptr,
+        {},
+        {},
+        {}};
   auto step = std::make_shared<Slice>(*this);
   step->whole_axis_ = t;
   return {"", std::move(step), {whole ? t : kNoTimeAxis}, {}, {}};

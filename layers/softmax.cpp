@@ -164,14 +164,10 @@ class Softmax final : public Layer, public OffersSoftmax {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_softmax(const Node& node) {
-  return std::make_unique<Softmax>(node, SoftmaxKind::softmax);
-}
+std::unique_ptr<Layer> make_softmax(const Node& node) { return std::make_unique<Softmax>(node, SoftmaxKind::softmax); }
 std::unique_ptr<Layer> make_log_softmax(const Node& node) {
   return std::make_unique<Softmax>(node, SoftmaxKind::log_softmax);
 }
-std::unique_ptr<Layer> make_hardmax(const Node& node) {
-  return std::make_unique<Softmax>(node, SoftmaxKind::hardmax);
-}
+std::unique_ptr<Layer> make_hardmax(const Node& node) { return std::make_unique<Softmax>(node, SoftmaxKind::hardmax); }
 
 }  // namespace tally

@@ -80,8 +80,10 @@ class Split final : public CopyLayer, public MayDoNothing {
     }
     int64_t sum = 0;
     for (int64_t extent : given)
-      if (extent < 0 || __builtin_add_overflow(sum, extent, &sum)) fail(label(), text("part of ", extent), "must be >= 0");
-    if (sum != n) fail(label(), text("parts of ", sum, " in all"), text("must have the extent ", n, " of axis ", axis_));
+      if (extent < 0 || __builtin_add_overflow(sum, extent, &sum))
+        fail(label(), text("part of ", extent), "must be >= 0");
+    if (sum != n)
+      fail(label(), text("parts of ", sum, " in all"), text("must have the extent ", n, " of axis ", axis_));
     return given;
   }
 

@@ -108,10 +108,11 @@ class TopK final : public Layer {
     const int64_t count = rows.outer * rows.inner;
     Cost cost;
     cost.source = "ONNX TopK, opset 1 to 24: selection, one result after the other";
-    const __int128 comparisons = (static_cast<__int128>(rows.n) * rows.k - static_cast<__int128>(rows.k) * (rows.k + 1) / 2);
+    const __int128 comparisons =
+        (static_cast<__int128>(rows.n) * rows.k - static_cast<__int128>(rows.k) * (rows.k + 1) / 2);
     if (comparisons > INT64_MAX) fail(label(), "comparisons", "must fit 63 bits", ErrorCode::limit);
-    cost.formulas = {product(label(), "comparisons",
-                             {{"rows", count}, {"(k·n−k·(k+1)/2)", static_cast<int64_t>(comparisons)}})};
+    cost.formulas = {
+        product(label(), "comparisons", {{"rows", count}, {"(k·n−k·(k+1)/2)", static_cast<int64_t>(comparisons)}})};
     cost.comparisons = cost.formulas[0].value;
     return cost;
   }
@@ -125,8 +126,9 @@ class TopK final : public Layer {
   std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType> out) const override {
     const Rows r = rows(in);
     const double rows = static_cast<double>(r.outer * r.inner * r.n);
-    return {uniform_candidate(selects(r) ? "select" : "merge_sort", in.size(), out.size(), Layout::plain, Layout::plain,
-                              kHostCyclesPerElement * rows * std::min<double>(static_cast<double>(r.k), passes(r) + 1.0))};
+    return {
+        uniform_candidate(selects(r) ? "select" : "merge_sort", in.size(), out.size(), Layout::plain, Layout::plain,
+                          kHostCyclesPerElement * rows * std::min<double>(static_cast<double>(r.k), passes(r) + 1.0))};
   }
 
   void prepare(const Candidate& candidate, Preparation& p) const override {
@@ -145,8 +147,8 @@ class TopK final : public Layer {
   Rows rows(Operands in) const {
     const Shape& x = in[kX].shape;
     const auto at = static_cast<std::ptrdiff_t>(axis(in));
-    return {element_count(Shape(x.begin(), x.begin() + at)), x[axis(in)], element_count(Shape(x.begin() + at + 1, x.end())),
-            from_input_ ? in[kK].constant->to_int64().at(0) : k_};
+    return {element_count(Shape(x.begin(), x.begin() + at)), x[axis(in)],
+            element_count(Shape(x.begin() + at + 1, x.end())), from_input_ ? in[kK].constant->to_int64().at(0) : k_};
   }
   static int passes(const Rows& r) { return r.n < 2 ? 0 : std::bit_width(static_cast<uint64_t>(r.n - 1)); }
   /// A pass a result is less work than sorting.
@@ -173,7 +175,8 @@ class TopK final : public Layer {
 
   template <class T>
   void add_selection(Preparation& p, const Rows& r, double cycles) const {
-    const auto run = [r, largest = largest_](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
+    const auto run = [r, largest = largest_](const std::vector<std::byte*>& at, int64_t, int64_t,
+                                             Tally* tally) noexcept {
       int64_t read = 0, results = 0;
       for (int64_t o = 0; o < r.outer; ++o)
         for (int64_t i = 0; i < r.inner; ++i, results += r.k)
@@ -185,7 +188,8 @@ class TopK final : public Layer {
       tally->bytes_stored += results * (int64_t{sizeof(T)} + 8);
     };
     const int64_t results = r.outer * r.inner * r.k;
-    const BufferId values = values_buffer(p, 0, results * int64_t{sizeof(T)}), indices = values_buffer(p, 1, results * 8);
+    const BufferId values = values_buffer(p, 0, results * int64_t{sizeof(T)}),
+                   indices = values_buffer(p, 1, results * 8);
     add_host_step(p, {p.input(kX).buffer, values, indices}, planned<T>(p, r, results * r.n), cycles, run);
   }
 
@@ -193,7 +197,8 @@ class TopK final : public Layer {
   template <class T>
   void add_sort(Preparation& p, const Rows& r, double cycles) const {
     using E = Entry<T>;
-    const auto run = [r, largest = largest_](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
+    const auto run = [r, largest = largest_](const std::vector<std::byte*>& at, int64_t, int64_t,
+                                             Tally* tally) noexcept {
       int64_t rows = 0, merged = 0;
       for (int64_t o = 0; o < r.outer; ++o)
         for (int64_t i = 0; i < r.inner; ++i, ++rows) {
@@ -214,7 +219,8 @@ class TopK final : public Layer {
       tally->bytes_stored += (merged + rows) * r.n * int64_t{sizeof(E)} + rows * r.k * (int64_t{sizeof(T)} + 8);
     };
     const int64_t rows = r.outer * r.inner, results = rows * r.k;
-    const BufferId values = values_buffer(p, 0, results * int64_t{sizeof(T)}), indices = values_buffer(p, 1, results * 8);
+    const BufferId values = values_buffer(p, 0, results * int64_t{sizeof(T)}),
+                   indices = values_buffer(p, 1, results * 8);
     const auto row_bytes = static_cast<size_t>(r.n) * sizeof(E);
     const BufferId front = p.add_scratch(row_bytes), back = p.add_scratch(row_bytes);
     Planned all = planned<T>(p, r, rows * r.n);

@@ -124,9 +124,8 @@ class Where final : public Layer {
       const auto run = [loops = select_loops(p.inputs(), shape)](const std::vector<std::byte*>& at, int64_t, int64_t,
                                                                  Tally* tally) noexcept {
         T* out = reinterpret_cast<T*>(at[3]);
-        const int64_t done =
-            select(std::span(loops), reinterpret_cast<const uint8_t*>(at[kCondition]),
-                   reinterpret_cast<const T*>(at[kX]), reinterpret_cast<const T*>(at[kY]), out);
+        const int64_t done = select(std::span(loops), reinterpret_cast<const uint8_t*>(at[kCondition]),
+                                    reinterpret_cast<const T*>(at[kX]), reinterpret_cast<const T*>(at[kY]), out);
         if (!tally) return;
         tally->bytes_loaded += done * (1 + 2 * int64_t{sizeof(T)});
         tally->bytes_stored += done * int64_t{sizeof(T)};

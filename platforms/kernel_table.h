@@ -12,6 +12,10 @@ namespace tally {
 /// Widest pixel-vector tile of any ISA, in output channels.
 inline constexpr int kMaxPixelChannels = 8;
 
+/// Independent chains of the peak loop: three more than two units with a latency of 4 cycles need; with two operands they
+/// fit 16 registers.
+inline constexpr int kPeakChains = 12;
+
 /// Register tiles and vector geometry of one ISA's kernels; packing and planned tallies are computed from it.
 struct Geometry {
   int lanes = 1;          ///< fp32 lanes of a vector

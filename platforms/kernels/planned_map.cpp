@@ -1,11 +1,11 @@
 #include "tally/platforms/kernels/planned_map.h"
 
+#include "tally/platforms/rounding.h"
+
 namespace tally {
 namespace {
 
 constexpr int64_t kFloatBytes = 4;
-
-int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 Planned finished(Planned p) {
   p.tally.bytes_loaded =

@@ -69,7 +69,10 @@ TEST_CASE("Gather: every axis, scalar and tensor indices, constant and fed, ever
 TEST_CASE("Gather: rows used of a table are its bytes, the table its parameters") {
   Ints ids{3, 1, 4, 1, 5};
   GraphMaker g;
-  g.input("i", Tensor::of_int64(ids)).constant("w", counted(DType::f32, {100, 8})).node("Gather", {"w", "i"}, "y").output("y");
+  g.input("i", Tensor::of_int64(ids))
+      .constant("w", counted(DType::f32, {100, 8}))
+      .node("Gather", {"w", "i"}, "y")
+      .output("y");
   const Ran ran = run_graph(g, best_isa());
   const NodeEstimate& e = ran.plan->estimate.layers[0];
   CHECK(e.params == 800);
@@ -100,10 +103,16 @@ TEST_CASE("Gather: indices outside are an error at load, and never read outside 
   fed.node("Gather", {"x", "i"}, "y").output("y");
   CHECK(whole(run_graph(fed, best_isa()).outputs[0]) == Ints{6, 7, 0, 1, 6, 7, 0, 1});
   GraphMaker empty;
-  empty.input("x", Tensor(DType::f32, {0, 2})).input("i", Tensor::of_int64({0})).node("Gather", {"x", "i"}, "y").output("y");
+  empty.input("x", Tensor(DType::f32, {0, 2}))
+      .input("i", Tensor::of_int64({0}))
+      .node("Gather", {"x", "i"}, "y")
+      .output("y");
   CHECK(error_of(empty) == "Gather 'y': indices of shape 1 into an empty axis must be none");
   GraphMaker real;
-  real.input("x", Tensor(DType::f32, {2})).input("i", Tensor(DType::f32, {1})).node("Gather", {"x", "i"}, "y").output("y");
+  real.input("x", Tensor(DType::f32, {2}))
+      .input("i", Tensor(DType::f32, {1}))
+      .node("Gather", {"x", "i"}, "y")
+      .output("y");
   CHECK(error_of(real) == "Gather 'y': indices of type float32 must be int32 or int64");
 }
 
@@ -152,9 +161,13 @@ TEST_CASE("GatherElements and GatherND: every element size") {
         return at[0] * 20 + rows[static_cast<size_t>(at[0] * 2 + at[1])] * 5 + at[2];
       });
     }
-  const auto failing = [](const std::string& op, const Tensor& indices, std::map<std::string, Attribute> attributes = {}) {
+  const auto failing = [](const std::string& op, const Tensor& indices,
+                          std::map<std::string, Attribute> attributes = {}) {
     GraphMaker g;
-    g.input("x", Tensor(DType::f32, {3, 4})).constant("i", indices).node(op, {"x", "i"}, "y", std::move(attributes)).output("y");
+    g.input("x", Tensor(DType::f32, {3, 4}))
+        .constant("i", indices)
+        .node(op, {"x", "i"}, "y", std::move(attributes))
+        .output("y");
     return error_of(g);
   };
   CHECK(failing("GatherElements", indices_of({1, 5}, Ints(5, 0))).find("must be within 3x4") != std::string::npos);
@@ -169,8 +182,11 @@ TEST_CASE("GatherElements and GatherND: every element size") {
 // -------------------------------------------------------------------------------------------------------------- Scatter
 
 TEST_CASE("ScatterElements and ScatterND: reductions on every number type, indices outside change nothing") {
-  const std::map<std::string, Ints> wanted = {{"none", {9, 1, 2, 7}}, {"add", {9, 1, 2, 16}}, {"mul", {0, 1, 2, 126}},
-                                              {"max", {9, 1, 2, 7}},  {"min", {0, 1, 2, 3}}};
+  const std::map<std::string, Ints> wanted = {{"none", {9, 1, 2, 7}},
+                                              {"add", {9, 1, 2, 16}},
+                                              {"mul", {0, 1, 2, 126}},
+                                              {"max", {9, 1, 2, 7}},
+                                              {"min", {0, 1, 2, 3}}};
   for (const DType type : {DType::f32, DType::f64, DType::f16, DType::i32, DType::u8, DType::i64})
     for (const auto& [reduction, expected] : wanted)
       for (const bool nd : {false, true}) {
@@ -195,7 +211,9 @@ TEST_CASE("ScatterElements and ScatterND: reductions on every number type, indic
 
 TEST_CASE("ScatterElements, ScatterND: rows, bytes, bad operands") {
   GraphMaker g;
-  g.input("x", counted(DType::f32, {3, 2, 2})).input("i", indices_of({2, 1}, {2, 0})).input("u", counted(DType::f32, {2, 2, 2}));
+  g.input("x", counted(DType::f32, {3, 2, 2}))
+      .input("i", indices_of({2, 1}, {2, 0}))
+      .input("u", counted(DType::f32, {2, 2, 2}));
   g.node("ScatterND", {"x", "i", "u"}, "y").output("y");
   const Ran ran = run_graph(g, best_isa());
   CHECK(whole(ran.outputs[0]) == Ints{4, 5, 6, 7, 4, 5, 6, 7, 0, 1, 2, 3});
@@ -203,12 +221,16 @@ TEST_CASE("ScatterElements, ScatterND: rows, bytes, bad operands") {
   CHECK(ran.executed().bytes_stored == 48 + 32);
   CHECK(ran.plan->estimate.layers[0].bytes_written == 48);
   GraphMaker elements;
-  elements.input("x", counted(DType::f32, {2, 3})).input("i", indices_of({1, 2}, {1, 0})).input("u", float_tensor({1, 2}, {8, 9}));
+  elements.input("x", counted(DType::f32, {2, 3}))
+      .input("i", indices_of({1, 2}, {1, 0}))
+      .input("u", float_tensor({1, 2}, {8, 9}));
   elements.node("ScatterElements", {"x", "i", "u"}, "y", {{"axis", int64_t{1}}}).output("y");
   CHECK(whole(run_graph(elements, best_isa()).outputs[0]) == Ints{9, 8, 2, 3, 4, 5});
   const auto failing = [](const std::string& reduction, int opset, const Shape& updates, int64_t index = 0) {
     GraphMaker bad;
-    bad.input("x", Tensor(DType::f32, {2, 3})).constant("i", indices_of({1, 2}, {index, 0})).input("u", Tensor(DType::f32, updates));
+    bad.input("x", Tensor(DType::f32, {2, 3}))
+        .constant("i", indices_of({1, 2}, {index, 0}))
+        .input("u", Tensor(DType::f32, updates));
     bad.node("ScatterElements", {"x", "i", "u"}, "y", {{"reduction", reduction}}, opset).output("y");
     return error_of(bad);
   };
@@ -233,7 +255,8 @@ TEST_CASE("Compress: a condition known at load, along every axis or none") {
       }
       GraphMaker g;
       g.input("x", x).constant("c", condition);
-      g.node("Compress", {"x", "c"}, "y", axis < 0 ? std::map<std::string, Attribute>{} : std::map<std::string, Attribute>{{"axis", axis}});
+      g.node("Compress", {"x", "c"}, "y",
+             axis < 0 ? std::map<std::string, Attribute>{} : std::map<std::string, Attribute>{{"axis", axis}});
       g.output("y");
       Shape expected = axis < 0 ? Shape{static_cast<int64_t>(kept.size())} : shape;
       if (axis >= 0) expected[static_cast<size_t>(axis)] = static_cast<int64_t>(kept.size());

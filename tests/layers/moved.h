@@ -60,7 +60,7 @@ inline constexpr DType kTypes[] = {DType::f32, DType::u8, DType::i64, DType::f16
 
 /// Checks Y[i] == X[source(i)], −1: all bytes zero.
 inline void check_moved(const Tensor& y, const Tensor& x, const Shape& shape,
-                 const std::function<int64_t(const Shape&)>& source) {
+                        const std::function<int64_t(const Shape&)>& source) {
   REQUIRE(y.shape() == shape);
   const Shape strides = row_major_strides(shape);
   for (int64_t i = 0; i < y.elements(); ++i) {

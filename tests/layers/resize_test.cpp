@@ -152,7 +152,9 @@ void check_resize(const Shape& shape, const Question& q, DType type, Isa isa) {
     CHECK(worst <= 2 * ulp + 0x1p-48);
     CHECK(ran.executed().lane_fma_other == 0);
     const int64_t n = element_count(expected);
-    CHECK(ran.plan->estimate.layers[0].cost.elementwise == (q.mode == "nearest" ? 0 : q.mode == "linear" ? 4 * n : 16 * n));
+    CHECK(ran.plan->estimate.layers[0].cost.elementwise == (q.mode == "nearest"  ? 0
+                                                            : q.mode == "linear" ? 4 * n
+                                                                                 : 16 * n));
   });
 }
 
@@ -160,7 +162,8 @@ TEST_CASE("Resize: every mode, transformation and rounding, both layouts") {
   for (const Isa isa : {Isa::scalar, best_isa()})
     for (const auto& [mode, m] : kModes)
       for (const auto& [coordinates, c] : kCoordinates)
-        for (const std::vector<float>& scales : {std::vector<float>{1, 1, 2, 2}, {1, 1, 0.6f, 1.7f}, {1, 1, 3, 0.4f}, {1, 1, 1, 2.5f}})
+        for (const std::vector<float>& scales :
+             {std::vector<float>{1, 1, 2, 2}, {1, 1, 0.6f, 1.7f}, {1, 1, 3, 0.4f}, {1, 1, 1, 2.5f}})
           for (const auto& [rounding, r] : kRounding) {
             if (mode != "nearest" && rounding != "floor") continue;
             check_resize({1, 3, 5, 7}, {mode, coordinates, rounding, scales}, DType::f32, isa);
@@ -172,7 +175,8 @@ TEST_CASE("Resize: antialias, excluded outside, other ranks and types, channels 
     for (const bool antialias : {false, true})
       for (const bool exclude : {false, true})
         for (const std::vector<float>& scales : {std::vector<float>{1, 1, 0.3f, 0.6f}, {1, 1, 2, 0.2f}})
-          check_resize({1, 2, 9, 11}, {mode, "half_pixel", "floor", scales, antialias, exclude}, DType::f32, best_isa());
+          check_resize({1, 2, 9, 11}, {mode, "half_pixel", "floor", scales, antialias, exclude}, DType::f32,
+                       best_isa());
     check_resize({6}, {mode, "half_pixel", "floor", {1.5f}}, DType::f64, best_isa());
     check_resize({2, 3, 4, 3, 2}, {mode, "asymmetric", "floor", {1, 1, 2, 0.7f, 1.5f}}, DType::f32, best_isa());
     check_resize({1, 3, 4, 4}, {mode, "half_pixel", "floor", {1, 2, 2, 1}}, DType::f32, best_isa());
@@ -208,7 +212,9 @@ TEST_CASE("Resize: sizes, aspect ratio policies, bad operands") {
   };
   const Attribute axes = Ints{2, 3};
   const auto shape = [&](const std::string& policy) {
-    return run_graph(resize({6, 6}, {{"axes", axes}, {"keep_aspect_ratio_policy", policy}}), best_isa()).outputs[0].shape();
+    return run_graph(resize({6, 6}, {{"axes", axes}, {"keep_aspect_ratio_policy", policy}}), best_isa())
+        .outputs[0]
+        .shape();
   };
   CHECK(shape("stretch") == Shape{1, 1, 6, 6});
   CHECK(shape("not_larger") == Shape{1, 1, 3, 6});

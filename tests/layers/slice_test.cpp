@@ -33,8 +33,8 @@ TEST_CASE("Slice: starts, ends and steps of an axis as ONNX reads them") {
   CHECK(slice_range(INT64_MAX, INT64_MIN, INT64_MIN, 4).count == 1);
 }
 
-void check_slice(const Shape& shape, const Ints& axes, const Ints& starts, const Ints& ends, const Ints& steps, DType type,
-                 Isa isa) {
+void check_slice(const Shape& shape, const Ints& axes, const Ints& starts, const Ints& ends, const Ints& steps,
+                 DType type, Isa isa) {
   CAPTURE(to_string(shape));
   const Tensor x = counted(type, shape);
   GraphMaker g;
@@ -86,9 +86,7 @@ TEST_CASE("Slice: axes, negative steps, every element size, both layouts, every 
 TEST_CASE("Slice: attributes before opset 10, default axes and steps, no-ops vanish") {
   const Tensor x = counted(DType::f32, {2, 3});
   GraphMaker old;
-  old.input("x", x)
-      .node("Slice", {"x"}, "y", {{"starts", Ints{0, 1}}, {"ends", Ints{1, INT64_MAX}}}, 9)
-      .output("y");
+  old.input("x", x).node("Slice", {"x"}, "y", {{"starts", Ints{0, 1}}, {"ends", Ints{1, INT64_MAX}}}, 9).output("y");
   CHECK(whole(run_graph(old, best_isa()).outputs[0]) == Ints{1, 2});
   GraphMaker plain;
   plain.input("x", x).constant("s", Tensor::of_int64({1})).constant("e", Tensor::of_int64({2}));
@@ -149,7 +147,8 @@ TEST_CASE("Split: parts along every axis, every element size, both layouts, ever
 }
 
 TEST_CASE("Split: equal parts, a shorter last one, unwanted outputs, bad parts") {
-  const auto split = [](int opset, std::map<std::string, Attribute> attributes, int64_t n, std::vector<std::string> outputs) {
+  const auto split = [](int opset, std::map<std::string, Attribute> attributes, int64_t n,
+                        std::vector<std::string> outputs) {
     GraphMaker g;
     g.input("x", counted(DType::f32, {n})).node("Split", {"x"}, "y", std::move(attributes), opset);
     g.graph.nodes[0].outputs = outputs;
@@ -177,11 +176,10 @@ TEST_CASE("Split: equal parts, a shorter last one, unwanted outputs, bad parts")
 TEST_CASE("Expand: broadcasting, every element size, every ISA") {
   for (const Isa isa : usable_isas())
     for (const DType type : kTypes)
-      for (const auto& [from, shape, to] : {std::tuple{Shape{3, 1}, Ints{2, 1, 6}, Shape{2, 3, 6}},
-                                            std::tuple{Shape{3, 1}, Ints{3, 4}, Shape{3, 4}},
-                                            std::tuple{Shape{2, 3, 1, 5}, Ints{1}, Shape{2, 3, 1, 5}},
-                                            std::tuple{Shape{}, Ints{2, 2}, Shape{2, 2}},
-                                            std::tuple{Shape{1, 4}, Ints{0, 4}, Shape{0, 4}}}) {
+      for (const auto& [from, shape, to] :
+           {std::tuple{Shape{3, 1}, Ints{2, 1, 6}, Shape{2, 3, 6}}, std::tuple{Shape{3, 1}, Ints{3, 4}, Shape{3, 4}},
+            std::tuple{Shape{2, 3, 1, 5}, Ints{1}, Shape{2, 3, 1, 5}}, std::tuple{Shape{}, Ints{2, 2}, Shape{2, 2}},
+            std::tuple{Shape{1, 4}, Ints{0, 4}, Shape{0, 4}}}) {
         const Tensor x = counted(type, from);
         GraphMaker g;
         g.input("x", x).constant("s", Tensor::of_int64(shape)).node("Expand", {"x", "s"}, "y").output("y");
@@ -196,7 +194,10 @@ TEST_CASE("Expand: broadcasting, every element size, every ISA") {
         });
       }
   GraphMaker bad;
-  bad.input("x", Tensor(DType::f32, {3})).constant("s", Tensor::of_int64({4})).node("Expand", {"x", "s"}, "y").output("y");
+  bad.input("x", Tensor(DType::f32, {3}))
+      .constant("s", Tensor::of_int64({4}))
+      .node("Expand", {"x", "s"}, "y")
+      .output("y");
   CHECK(error_of(bad) == "Expand 'y': shape 4 must broadcast with 3");
 }
 
@@ -227,7 +228,10 @@ TEST_CASE("Tile: every element size, ranks beyond one copy, every ISA") {
   }
   const auto failing = [](const Ints& repeats) {
     GraphMaker g;
-    g.input("x", Tensor(DType::f32, {2, 3})).constant("r", Tensor::of_int64(repeats)).node("Tile", {"x", "r"}, "y").output("y");
+    g.input("x", Tensor(DType::f32, {2, 3}))
+        .constant("r", Tensor::of_int64(repeats))
+        .node("Tile", {"x", "r"}, "y")
+        .output("y");
     return error_of(g);
   };
   CHECK(failing({2}) == "Tile 'y': 1 repeats must be 2, one an axis");
