@@ -89,11 +89,7 @@ class AttentionStep final : public Attention {
   AttentionStep(const Attention& whole, AttentionSpec spec, int64_t capacity, std::string name)
       : Attention(named(whole), std::move(spec)), capacity_(capacity), name_(std::move(name)) {}
 
-  std::vector<TensorType> infer(Operands in) const override {
-    std::vector<TensorType> types = Attention::infer(without_mask(in));
-    types.resize(1);
-    return types;
-  }
+  std::vector<TensorType> infer(Operands in) const override { return Attention::infer(without_mask(in)); }
 
   // As the last step has it, which sees all the cache; the keys that earlier ones do not see are macs_masked, here those of
   // the first.
@@ -111,9 +107,12 @@ class AttentionStep final : public Attention {
   }
 
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
-                                    std::span<const TensorType>) const override {
+                                    std::span<const TensorType> out) const override {
     const Geometry& g = context.kernels->geometry;
-    return {uniform_candidate("attention_step", in.size(), 1, Layout::plain, Layout::plain,
+    for (size_t k = 1; k < out.size(); ++k)
+      if (out[k].dtype != DType::undefined)
+        fail(label(), text("output ", k), "must not be wanted of a single time step");
+    return {uniform_candidate("attention_step", in.size(), out.size(), Layout::plain, Layout::plain,
                               planned_cycles(g, planned_attention(arguments(in, capacity_, g), g), kStepCycles))};
   }
 
@@ -185,7 +184,7 @@ class AttentionStep final : public Attention {
     step->width = width;
     step->capacity = capacity_;
     step->source = p.input(input).buffer;
-    step->cache = p.add_state(static_cast<size_t>(*bytes), name_ + " " + what);
+    step->cache = p.add_state(static_cast<size_t>(*bytes), name_ + " " + what, {}, static_cast<size_t>(row_bytes));
     const BufferId cache = step->cache;
     step->planned.loaded_activations = step->planned.tally.bytes_loaded = row_bytes;
     step->planned.stored_state = step->planned.tally.bytes_stored = row_bytes;
@@ -214,10 +213,12 @@ StreamStep stream_attention(const Attention& whole, Operands in, std::span<const
   StreamStep step;
   const size_t y_rank = flat ? 3 : static_cast<size_t>(spec.y_rank);
   step.time_axes = {row_axis(flat ? HeadLayout::interleaved : spec.y, y_rank), kNoTimeAxis, kNoTimeAxis, kNoTimeAxis};
+  const bool keys_stay = axis(Attention::kK) == kNoTimeAxis && axis(Attention::kV) == kNoTimeAxis;
+  // Said first, whatever axis is tried: it is what the reader of the message must know.
+  if (!spec.causal && !keys_stay) return refuse("attends to later time steps (no causal mask)");
   if (axis(Attention::kQ) != rows_axis(spec.q, Attention::kQ)) return refuse("its queries are not the time steps");
   for (int i = Attention::kMask; i <= Attention::kSeqLen; ++i)
     if (has_operand(in, i) && axis(i) != kNoTimeAxis) return refuse("takes a mask or past that changes with time");
-  const bool keys_stay = axis(Attention::kK) == kNoTimeAxis && axis(Attention::kV) == kNoTimeAxis;
   const bool mask_rows = has_operand(in, Attention::kMask) && in[Attention::kMask].shape.size() >= 2 &&
                          in[Attention::kMask].shape[in[Attention::kMask].shape.size() - 2] != 1;
   if (mask_rows && !in[Attention::kMask].constant) return refuse("takes a mask or past that changes with time");

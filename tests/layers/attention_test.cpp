@@ -75,7 +75,7 @@ TEST_CASE("Attention: masks of every shape and type, shorter ones, counts of key
         if (masked) o.mask_dtype = DType::boolean, o.mask = {4, 5, 7};
         check(o, isa);
       }
-  check({.causal = true, .mask_dtype = DType::f32, .mask = {5, 7}, .softcap = 2}, isa, "attention");
+  check({.causal = true, .softcap = 2, .mask_dtype = DType::f32, .mask = {5, 7}}, isa);
 }
 
 TEST_CASE("Attention: past and present, scores of every mode") {
