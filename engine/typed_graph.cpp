@@ -197,13 +197,23 @@ class Typer {
       small = small && operand.constant->elements() <= kShapeElements;
     }
     for (const TensorType& type : types) small = small && element_count(type.shape) <= kShapeElements;
-    if (known && (binding_.evaluate_weights || small)) {
-      charge(node, operands, types);
-      return evaluate(node, operands, types, budget_.max_bytes - budget_.bytes);
-    }
+    if (known && (binding_.evaluate_weights || small)) return computed(node, operands, types);
     std::vector<Tensor> values;
     for (const TensorType& type : types) values.push_back(Tensor::without_data(type.dtype, type.shape));
     return values;
+  }
+
+  /// A folded node's values; a limit that computing them meets is the node's.
+  std::vector<Tensor> computed(const TypedNode& node, const std::vector<Operand>& operands,
+                               const std::vector<TensorType>& types) const {
+    const size_t before = budget_.bytes;
+    charge(node, operands, types);
+    try {
+      return evaluate(node, operands, types, before, budget_.max_bytes);
+    } catch (const Error& error) {
+      if (error.code != ErrorCode::limit) throw;
+      throw Error(error.code, node.layer->label(), error.found, error.required);
+    }
   }
 
   /// Takes what a folded node costs from the budget. Views share their operand's bytes.

@@ -14,6 +14,18 @@ class CenterCropPad final : public Pad {
     if (node.has("axes")) axes_ = node.get_ints("axes");
   }
 
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    StreamStep step = Pad::stream(in, time_axes);
+    const int t = time_axes[kData];
+    if (!step.obstacle.empty() || t == kNoTimeAxis) return step;
+    std::vector<int64_t> wanted = in[kPads].constant->to_int64();
+    const auto rank = static_cast<int64_t>(in[kData].shape.size());
+    for (size_t i = 0; i < wanted.size(); ++i)
+      if (normalize_axis(axes_ ? (*axes_)[i] : static_cast<int64_t>(i), rank, label()) == t) wanted[i] = 1;
+    step.constants.emplace_back(kPads, Tensor::of_int64(wanted));
+    return step;
+  }
+
  protected:
   std::vector<int64_t> pads(Operands in) const override {
     const Shape& x = in[kData].shape;

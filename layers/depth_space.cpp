@@ -2,6 +2,7 @@
 //   DepthToSpace, DCR: Y[n, c, h·b + i, w·b + j] = X[n, (i·b + j)·C/b² + c, h, w]; CRD: channel c·b² + i·b + j.
 //   SpaceToDepth: Y[n, (i·b + j)·C + c, h, w] = X[n, c, h·b + i, w·b + j].
 #include "tally/layers/copy_layer.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -15,8 +16,8 @@ class BlockMove : public CopyLayer {
   }
 
   StreamStep stream(Operands, std::span<const int> time_axes) const override {
-    if (time_axes[0] != 0) return {"mixes pixels and channels with time steps", nullptr, {}, {}, {}};
-    return {"", nullptr, {0}, {}, {}};
+    if (time_axes[0] != 0) return stream_obstacle("mixes pixels and channels with time steps");
+    return stream_unchanged(0);
   }
 
  protected:

@@ -3,6 +3,7 @@
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/gather_step.h"
 #include "tally/layers/indices.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -103,16 +104,15 @@ class Gather final : public Layer {
     const auto at = static_cast<int>(axis(in));
     const int t = time_axes[kX], t_index = time_axes[kIndices];
     const int index_rank = static_cast<int>(in[kIndices].shape.size());
-    if (t < 0) return {"", nullptr, {at + t_index}, {}, {}};
-    if (t_index >= 0) return {"chooses among time steps by values that change over time", nullptr, {}, {}, {}};
-    if (t != at) return {"", nullptr, {t < at ? t : t - 1 + index_rank}, {}, {}};
+    if (t < 0) return stream_unchanged(at + t_index);
+    if (t_index >= 0) return stream_obstacle("chooses among time steps by values that change over time");
+    if (t != at) return stream_unchanged(t < at ? t : t - 1 + index_rank);
     const int64_t steps = in[kX].shape[static_cast<size_t>(at)];
     const Tensor* indices = in[kIndices].constant;
-    if (!indices || !indices->has_data())
-      return {"chooses time steps by indices that are no constants", nullptr, {}, {}, {}};
+    if (!indices || !indices->has_data()) return stream_obstacle("chooses time steps by indices that are no constants");
     for (int64_t index : indices->to_int64())
       if (clamped_index(index, steps) != steps - 1)
-        return {text("takes step ", index, " of ", steps, ", not the last"), nullptr, {}, {}, {}};
+        return stream_obstacle(text("takes step ", index, " of ", steps, ", not the last"));
     if (indices->elements() != 1)
       return {"", nullptr, {kNoTimeAxis}, {{kIndices, Tensor(indices->dtype(), indices->shape())}}, {}};
     Node node;

@@ -3,6 +3,7 @@
 // nearest element, as a run cannot fail.
 #include "tally/layers/host_layer.h"
 #include "tally/layers/indices.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -45,8 +46,8 @@ class GatherElements final : public Gathering {
     const int t = time_axes[kX];
     if (t < 0 || t != time_axes[kIndices] ||
         t == normalize_axis(axis_, static_cast<int64_t>(in[kX].shape.size()), label()))
-      return {"chooses among time steps", nullptr, {}, {}, {}};
-    return {"", nullptr, {t}, {}, {}};
+      return stream_obstacle("chooses among time steps");
+    return stream_unchanged(t);
   }
 
   void prepare(const Candidate& candidate, Preparation& p) const override {

@@ -3,6 +3,7 @@
 
 #include "tally/layers/host_layer.h"
 #include "tally/layers/host_number.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -38,8 +39,8 @@ class OneHot final : public HostLayer {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const int t = time_axes[kIndices];
-    if (t < 0) return {"takes its values from what changes over time", nullptr, {}, {}, {}};
-    return {"", nullptr, {t < axis(in) ? t : t + 1}, {}, {}};
+    if (t < 0) return stream_obstacle("takes its values from what changes over time");
+    return stream_unchanged(t < axis(in) ? t : t + 1);
   }
 
   void prepare(const Candidate& candidate, Preparation& p) const override {

@@ -71,8 +71,8 @@ class Pointwise final : public Layer {
   /// y = f(x_a, x_b) where a < 0 stands for y itself.
   void prepare_pair_host(Preparation& preparation, int a, int b) const;
 
-  const PointwiseRow* row_;
   PointwiseParameters parameters_;
+  const PointwiseRow* row_;  ///< made with the parameters
   bool old_broadcast_ = false, may_broadcast_ = true;
   std::optional<int64_t> axis_;
 };

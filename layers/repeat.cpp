@@ -5,6 +5,7 @@
 
 #include "tally/layers/absorb.h"
 #include "tally/layers/copy_layer.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -30,7 +31,7 @@ class Expand final : public CopyLayer, public MayDoNothing {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const int t = time_axes[0];
-    if (t < 0) return {"takes its shape from values that change over time", nullptr, {}, {}, {}};
+    if (t < 0) return stream_obstacle("takes its shape from values that change over time");
     std::vector<int64_t> shape = in[1].constant->to_int64();
     const auto rank = static_cast<int64_t>(in[0].shape.size());
     const int64_t at = t + static_cast<int64_t>(shape.size()) - rank;  // of the time axis in `shape`
@@ -79,10 +80,10 @@ class Tile final : public CopyLayer, public MayDoNothing {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const int t = time_axes[0];
-    if (t < 0) return {"takes its repeats from values that change over time", nullptr, {}, {}, {}};
+    if (t < 0) return stream_obstacle("takes its repeats from values that change over time");
     const int64_t times = repeats(in)[static_cast<size_t>(t)];
-    if (times != 1) return {text("repeats its time axis ", times, " times"), nullptr, {}, {}, {}};
-    return {"", nullptr, {t}, {}, {}};
+    if (times != 1) return stream_obstacle(text("repeats its time axis ", times, " times"));
+    return stream_unchanged(t);
   }
 
  protected:

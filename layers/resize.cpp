@@ -9,6 +9,7 @@
 #include "tally/layers/placement.h"
 #include "tally/layers/resize_attributes.h"
 #include "tally/layers/resize_steps.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -112,10 +113,10 @@ class Resize final : public Layer {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const int t = time_axes[0];
-    if (t < 0) return {"takes its scales from values that change over time", nullptr, {}, {}, {}};
-    if (taps_of(in)[static_cast<size_t>(t)]) return {"resizes its time axis", nullptr, {}, {}, {}};
+    if (t < 0) return stream_obstacle("takes its scales from values that change over time");
+    if (taps_of(in)[static_cast<size_t>(t)]) return stream_obstacle("resizes its time axis");
     if (attributes_.aspect_ratio != AspectRatio::stretch)
-      return {"keeps an aspect ratio that its time axis is part of", nullptr, {}, {}, {}};
+      return stream_obstacle("keeps an aspect ratio that its time axis is part of");
     auto step = std::make_shared<Resize>(*this);
     step->attributes_.untouched_axis = t;
     return {"", std::move(step), {t}, {}, {}};

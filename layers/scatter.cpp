@@ -5,6 +5,7 @@
 #include "tally/layers/host_layer.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/indices.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -128,8 +129,8 @@ class ScatterElements final : public Scattering {
     const int t = time_axes[kX];
     if (t < 0 || t != time_axes[kIndices] || t != time_axes[kUpdates] ||
         t == normalize_axis(axis_, static_cast<int64_t>(in[kX].shape.size()), label()))
-      return {"scatters among time steps", nullptr, {}, {}, {}};
-    return {"", nullptr, {t}, {}, {}};
+      return stream_obstacle("scatters among time steps");
+    return stream_unchanged(t);
   }
 
   void prepare(const Candidate& candidate, Preparation& p) const override {

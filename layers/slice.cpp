@@ -1,4 +1,5 @@
 #include "tally/layers/slice.h"
+#include "tally/layers/stream_axes.h"
 
 #include <algorithm>
 
@@ -84,7 +85,7 @@ std::vector<Move> Slice::moves(Operands in, const Placement& x, std::span<const 
 
 StreamStep Slice::stream(Operands in, std::span<const int> time_axes) const {
   const int t = time_axes[0];
-  if (t < 0) return {"cuts by values that change over time", nullptr, {}, {}, {}};
+  if (t < 0) return stream_obstacle("cuts by values that change over time");
   const int64_t steps = in[0].shape[static_cast<size_t>(t)];
   const AxisRange range = ranges(in)[static_cast<size_t>(t)];
   const bool whole = range == AxisRange{0, 1, steps};

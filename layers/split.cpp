@@ -3,6 +3,7 @@
 
 #include "tally/layers/absorb.h"
 #include "tally/layers/copy_layer.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -37,9 +38,9 @@ class Split final : public CopyLayer, public MayDoNothing {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const int t = time_axes[0];
-    if (t < 0) return {"cuts by values that change over time", nullptr, {}, {}, {}};
+    if (t < 0) return stream_obstacle("cuts by values that change over time");
     if (static_cast<size_t>(t) == axis(in[0].shape))
-      return {text("cuts its time axis in ", extents(in).size(), " parts"), nullptr, {}, {}, {}};
+      return stream_obstacle(text("cuts its time axis in ", extents(in).size(), " parts"));
     return {"", nullptr, std::vector<int>(extents(in).size(), t), {}, {}};
   }
 

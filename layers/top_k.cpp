@@ -7,6 +7,7 @@
 #include "tally/layers/formula.h"
 #include "tally/layers/host_layer.h"
 #include "tally/layers/host_number.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -119,7 +120,7 @@ class TopK final : public Layer {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const int t = time_axes[kX];
-    if (t < 0 || static_cast<size_t>(t) == axis(in)) return {"ranks time steps", nullptr, {}, {}, {}};
+    if (t < 0 || static_cast<size_t>(t) == axis(in)) return stream_obstacle("ranks time steps");
     return {"", nullptr, {t, t}, {}, {}};
   }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "tally/layers/host_layer.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -35,8 +36,8 @@ class Trilu final : public HostLayer {
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const int t = time_axes[kX];
     if (t < 0 || t + 2 >= static_cast<int>(in[kX].shape.size()))
-      return {"keeps a triangle of its time axis", nullptr, {}, {}, {}};
-    return {"", nullptr, {t}, {}, {}};
+      return stream_obstacle("keeps a triangle of its time axis");
+    return stream_unchanged(t);
   }
 
   void prepare(const Candidate& candidate, Preparation& p) const override {

@@ -107,16 +107,18 @@ void add_stepping_options(CLI::App& command, SteppingOptions& options) {
       ->allow_extra_args(false);
 }
 
+std::string refuse_seed(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? std::string() : "'" + text + "' must be an integer >= 0";
+}
+
 void add_input_options(CLI::App& command, InputOptions& options) {
   command.add_option("-i,--input", options.files, "an input, .npy or TensorProto .pb; a bare FILE fills the next one")
       ->type_name("[NAME=]FILE")
       ->allow_extra_args(false);
   command.add_option("--seed", options.seed, "fill missing inputs: floats uniform in [0,1), integers 0, bool false")
       ->type_name("N")
-      ->check([](const std::string& text) {
-        const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-        return digits ? std::string() : "'" + text + "' must be an integer >= 0";
-      });
+      ->check(refuse_seed);
 }
 
 void add_model_argument(CLI::App& command, std::string& model) {

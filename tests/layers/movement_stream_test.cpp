@@ -133,6 +133,8 @@ TEST_CASE("stream: other movement") {
   const Given scales{{4}, kNoTimeAxis, Tensor::of<float>(DType::f32, {4}, std::vector<float>{1, 1, 1, 2})};
   CHECK(ask("Resize", {}, {{{1, 2, T, 6}, 2}, scales}, 10).step.time_axes == Axes{2});
   CHECK(ask("Resize", {}, {{{1, 2, 6, T}, 3}, scales}, 10).step.obstacle == "resizes its time axis");
+  CHECK(ask("CenterCropPad", {}, {x, numbers({2, T, 3})}, 18).step.time_axes == Axes{1});
+  CHECK(ask("CenterCropPad", {}, {x, numbers({2, 5, 6})}, 18).step.obstacle == "pads time by -1 and -1");
   CHECK(ask("DepthToSpace", {{"blocksize", int64_t{2}}}, {{{T, 4, 3, 3}, 0}}).step.time_axes == Axes{0});
   CHECK(!ask("DepthToSpace", {{"blocksize", int64_t{2}}}, {{{1, 4, T, 3}, 2}}).step.obstacle.empty());
 }

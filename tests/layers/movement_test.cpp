@@ -114,7 +114,7 @@ TEST_CASE("Concat: bad operands") {
   g.graph.nodes[0].attributes["axis"] = int64_t{2};
   CHECK(error_of(g) == "Concat 'y': axis=2 must be in [-2, 2)");
   g.graph.nodes[0].attributes.clear();
-  CHECK(error_of(g) == "Concat 'y': no axis must have the attribute axis");
+  CHECK(error_of(g) == "Concat 'y': no axis; must have the attribute axis");
 }
 
 // ------------------------------------------------------------------------------------------------------------------ pad

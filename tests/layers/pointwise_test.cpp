@@ -79,7 +79,7 @@ TEST_CASE("functions of one element: values, counts and costs in both layouts, e
   for (const Isa isa : usable_isas())
     for (const Function& function : kFunctions)
       for (const Shape& shape : {Shape{}, Shape{4099}, Shape{2, 19, 5, 3}, Shape{0, 3}}) {
-        CAPTURE(function.op);
+        CAPTURE(std::string(function.op));
         CAPTURE(to_string(shape));
         std::vector<double> x = random_values(element_count(shape), 3), expected, scale;
         const std::string op = function.op;
@@ -109,7 +109,7 @@ TEST_CASE("functions of one element keep every real type") {
     for (const DType type : {DType::f16, DType::bf16, DType::f64}) {
       const std::string op = function.op;
       if (op == "Acosh" || op == "Asin" || op == "Acos" || op == "Atanh") continue;
-      CAPTURE(function.op);
+      CAPTURE(std::string(function.op));
       CAPTURE(name_of(type));
       const Ran ran = run_graph(one_node(op, {typed_tensor(type, {4}, x)}, function.attributes), best_isa());
       CHECK(ran.outputs[0].dtype() == type);
@@ -142,7 +142,7 @@ TEST_CASE("NaN and infinities") {
   CHECK(result_of("IsInf", {x}, {{"detect_negative", int64_t{0}}}) == std::vector<double>{0, 1, 0, 0});
   CHECK(result_of("IsInf", {x}, {{"detect_positive", int64_t{0}}}) == std::vector<double>{0, 0, 1, 0});
   for (const char* op : {"Sign", "ThresholdedRelu", "Shrink", "LeakyRelu", "HardSigmoid", "Elu", "Mish", "Gelu"}) {
-    CAPTURE(op);
+    CAPTURE(std::string(op));
     CHECK(std::isnan(result_of(op, {x})[0]));
   }
   for (const Isa isa : usable_isas())
@@ -185,7 +185,7 @@ size_t source_of(int64_t i, const Shape& result, const Shape& operand) {
 }
 
 void check_pair(const Pair& pair, const Shape& a, const Shape& b, Isa isa) {
-  CAPTURE(pair.op);
+  CAPTURE(std::string(pair.op));
   CAPTURE(to_string(a));
   CAPTURE(to_string(b));
   std::vector<double> x = random_values(element_count(a), 5), y = random_values(element_count(b), 6);
@@ -301,7 +301,7 @@ TEST_CASE("PRelu: slopes broadcast to X; before opset 7 one a channel") {
       g.node("PRelu", {"x", "s"}, "y", {}, opset).output("y");
       run_every_candidate(g, isa, [&](const Ran& ran) {
         check_close(ran.outputs[0], expected, scale, 1);
-        CHECK(ran.plan->rows[0].kernel == "map");
+        CHECK(ran.plan->rows.back().kernel != "host");
         CHECK(ran.plan->estimate.layers[0].cost.comparisons == static_cast<int64_t>(x.size()));
         CHECK(ran.plan->estimate.layers[0].cost.elementwise == static_cast<int64_t>(x.size()));
         CHECK(ran.plan->estimate.totals.params == 19);

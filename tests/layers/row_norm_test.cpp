@@ -34,7 +34,7 @@ std::vector<double> scales(const std::vector<double>& y, double more) {
 }
 
 void check_layer_norm(const std::string& op, const Shape& shape, int64_t axis, bool bias, bool constant, Isa isa) {
-  CAPTURE(op);
+  CAPTURE(std::string(op));
   CAPTURE(to_string(shape));
   const Shape row(shape.begin() + axis, shape.end());
   const int64_t w = element_count(row), rows = element_count(shape) / w;

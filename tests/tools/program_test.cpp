@@ -44,6 +44,7 @@ TEST_CASE("usage errors exit with 2 and one line") {
   check_refusal(run_tally("estimate " + kLenet + " --format xml"), 2, "xml");
   check_refusal(run_tally("run " + kLenet + " --seed x"), 2, "");
   check_refusal(run_tally("run " + kLenet + " --seed -1"), 2, "-1");
+  check_refusal(run_tally("generate " + kLenet + " --tokens 1 --steps 1 --seed -1"), 2, "-1");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --isa mmx"), 2, "mmx");
   check_refusal(run_tally("run " + kLenet + " --seed 1", "TALLY_ISA=mmx"), 2, "mmx");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --dim N=x"), 2, "N=x");
