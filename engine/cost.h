@@ -28,6 +28,7 @@ struct Formula {
 struct Cost {
   int64_t macs = 0;
   int64_t macs_nopad = 0;      ///< without products that fall on padding or are cropped
+  int64_t macs_masked = 0;     ///< products that a causal mask makes void; macs_causal = macs − macs_masked
   int64_t bias_additions = 0;  ///< what ops_fused adds to macs
   int64_t comparisons = 0;
   int64_t elementwise = 0;

@@ -92,6 +92,7 @@ Estimate estimate_graph(const TypedGraph& graph) {
     add(t.constants, row.constants);
     add(t.macs, row.cost.macs);
     add(t.macs_nopad, row.cost.macs_nopad);
+    add(t.macs_causal, row.cost.macs - row.cost.macs_masked);
     add(t.flops, row.flops());
     add(t.ops_sequential, row.ops_sequential());
     add(t.ops_fused, row.ops_fused());

@@ -271,7 +271,9 @@ class Planner final : public Preparation {
     for (ValueId id : node_->outputs)
       if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));
     // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.
-    moved.padding_macs = plan_->rows.back().ideal.macs - node_->layer->cost(operands_, types_).macs_nopad;
+    const Cost cost = node_->layer->cost(operands_, types_);
+    moved.padding_macs = plan_->rows.back().ideal.macs - cost.macs_nopad;
+    moved.masked_macs = cost.macs_masked;
     return moved;
   }
 

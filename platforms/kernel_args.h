@@ -221,6 +221,52 @@ struct SoftmaxArgs {
   int64_t items() const { return inner == 1 ? rows : rows / inner * ((inner + kSoftmaxRows - 1) / kSoftmaxRows); }
 };
 
+// ----------------------------------------------------------------------------------------------------------- attention
+
+enum class MaskKind : uint8_t { none, additive, boolean };
+
+/// Keys of one tile of scores: by blocks of queries, and by rows.
+inline constexpr int kAttentionKeys = 64;
+inline constexpr int kAttentionRowKeys = 128;
+/// Floats of a thread's stack that hold a block: queries, sums of values, a tile of scores and one of the mask.
+inline constexpr int64_t kAttentionScratch = 32768;
+inline constexpr int kAttentionRows = 8;  ///< most rows of an item of the method by rows
+
+/// y[b, h, i, :] = Σ_j P[i, j] · v[b, g, j, :], P = softmax over j of mask + softcap · tanh(scale · q[b, h, i, :]·k[b, g, j, :] ÷
+/// softcap) (without softcap the scaled product itself), g = h / (q_heads / kv_heads).
+/// Keys are streamed in tiles with a running maximum and sum (Milakov and Gimelshein 2018; Dao et al. 2022), so that scores
+/// never lie in memory beyond a tile. Elements of a row (d of q and k, e of v and y) are adjacent; everything else has
+/// strides, so that heads may be interleaved or apart. `causal`: query i sees keys j <= i + causal_offset; the others are
+/// left out of the work, but for those that share a vector. A query that sees no key, or only ones masked with −∞, gets NaN.
+/// mask[b, h, i, j]: float added to the score, or bool (false: −∞); strides 0 where broadcast, keys adjacent.
+/// `keys` may be lowered from run to run. Operands may not overlap y.
+/// Two methods: block_queries > 0, queries across the lanes, `block_queries` of them at once; block_queries = 0, for few queries,
+/// elements across the lanes, up to `rows` queries (of all heads that share keys) passing over the keys together.
+/// Items: (batch, head, block of queries), block fastest; or (batch, key head, rows / `rows`).
+struct AttentionArgs {
+  const float* q = nullptr;
+  const float* k = nullptr;
+  const float* v = nullptr;
+  const void* mask = nullptr;
+  float* y = nullptr;
+  int64_t batch = 1, q_heads = 1, kv_heads = 1, queries = 0, keys = 0, d = 0, e = 0;
+  int64_t q_batch = 0, q_head = 0, q_row = 0;
+  int64_t k_batch = 0, k_head = 0, k_row = 0;
+  int64_t v_batch = 0, v_head = 0, v_row = 0;
+  int64_t y_batch = 0, y_head = 0, y_row = 0;
+  int64_t mask_batch = 0, mask_head = 0, mask_row = 0;
+  MaskKind mask_kind = MaskKind::none;
+  float scale = 1, softcap = 0;
+  bool causal = false;
+  int64_t causal_offset = 0;
+  int64_t block_queries = 0, rows = 1;
+  int64_t group() const { return q_heads / kv_heads; }
+  int64_t items() const {
+    return block_queries > 0 ? batch * q_heads * ((queries + block_queries - 1) / block_queries)
+                             : batch * kv_heads * ((group() * queries + rows - 1) / rows);
+  }
+};
+
 // ------------------------------------------------------------------------------------------------ reductions and norms
 
 enum class ReduceOp : uint8_t { sum, sum_abs, sum_squares, max, min };

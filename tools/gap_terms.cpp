@@ -18,6 +18,7 @@ constexpr Meaning kMeanings[] = {
     {"k_padding", "depth rounded up to a dot-product step"},
     {"tile_padding", "register-tile rows computed and dropped"},
     {"padding_taps_skipped", "products with padding zeros, not executed"},
+    {"causal_skipped", "products under a causal mask, not executed"},
     {"host_products", "plain loops, no lanes of an instruction set"},
     {"steps_skipped", "time steps beyond a sequence's length"},
     {"gates_skipped", "gates that another gate determines"},

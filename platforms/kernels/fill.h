@@ -2,6 +2,7 @@
 // The last include of an ISA file: instantiates every kernel for its `Arch` and lays them into the two tables of the ISA.
 // Its command line defines TALLY_ISA_NAME=<name>, TALLY_ISA_NAMESPACE=isa_<name> and xsimd=xsimd_<name> (cmake/isa.cmake).
 #include "tally/platforms/kernel_table.h"
+#include "tally/platforms/kernels/attention.h"
 #include "tally/platforms/kernels/copy.h"
 #include "tally/platforms/kernels/depthwise.h"
 #include "tally/platforms/kernels/dot.h"
@@ -30,6 +31,7 @@ constexpr Geometry make_geometry() {
 #include "tally/platforms/unary_ops.inc"
 #undef TALLY_UNARY_OP
   };
+  g.exp_nonpositive_fma = kExpNonpositiveFma<Arch>;
   return g;
 }
 
@@ -48,6 +50,7 @@ constexpr KernelTable make_table() {
   t.binary = &binary<Arch, Policy>;
   t.channel_affine = &channel_affine<Arch, Policy>;
   t.softmax = &softmax<Arch, Policy>;
+  t.attention = &attention<Arch, Policy>;
   t.reduce = &reduce<Arch, Policy>;
   t.row_norm = &row_norm<Arch, Policy>;
   t.copy_nd = &copy_nd<Arch, Policy>;

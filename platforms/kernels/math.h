@@ -73,6 +73,23 @@ TALLY_INLINE constexpr typename Arch::Vec exp_vec(typename Arch::Vec x) {
   }
 }
 
+/// y = e^x for x ≤ 0, the exponential of differences to a maximum; 0 below −86.6, NaN stays NaN. Half of exp_vec's
+/// multiplications: one step of reduction, whose error in a result is |x|·e^x·2^−24 at most, 0.4·2^−24; a polynomial of degree 5
+/// (minimax for the relative error, 1.8·2^−24; 2.8·2^−24 as rounded); the power of two added to the exponent's bits.
+template <class Arch>
+TALLY_INLINE constexpr typename Arch::Vec exp_nonpositive(typename Arch::Vec x) {
+  using Vec = typename Arch::Vec;
+  const Vec one = Arch::set(1.0f), round = Arch::set(math::kRound);
+  const Vec z = Arch::fma(x, Arch::set(math::kLog2E), round);
+  const Vec r = Arch::fma(Arch::sub(z, round), Arch::set(-0.693147180559945f), x);
+  Vec p = Arch::fma(Arch::set(0.00831247760676f), r, Arch::set(0.0418905499587f));
+  p = Arch::fma(p, r, Arch::set(0.166671163144f));
+  p = Arch::fma(p, r, Arch::set(0.499992288258f));
+  p = Arch::fma(p, r, one);
+  p = Arch::fma(p, r, one);
+  return Arch::select_less(x, Arch::set(-86.6f), Arch::set(0.0f), Arch::add_exponent(p, z));
+}
+
 /// y = tanh x, odd to the bit. Below 0.625: x + x³·P(x²), P minimax of degree 4 (relative error 4.1e-9); above:
 /// 1 − 2/(e^{2|x|} + 1). Both are computed, one is chosen.
 template <class Arch>
@@ -160,6 +177,7 @@ struct CountingArch {
   static constexpr Vec exponent(Vec a) { return a; }
   static constexpr Vec significand(Vec a) { return a; }
   static constexpr Vec pow2(Vec z) { return z; }
+  static constexpr Vec add_exponent(Vec p, Vec z) { return join(p, z); }
   static constexpr Vec pow2_first_half(Vec z) { return z; }
   static constexpr Vec pow2_second_half(Vec z) { return z; }
   static constexpr Vec mul(Vec a, Vec b) {
@@ -181,6 +199,17 @@ consteval int count_fma_per_vector() {
   unary_vec<CountingArch<has_fma>, op>(x, x, x);
   return count;
 }
+
+template <bool has_fma>
+consteval int count_exp_nonpositive() {
+  int count = 0;
+  exp_nonpositive<CountingArch<has_fma>>(typename CountingArch<has_fma>::Vec{&count});
+  return count;
+}
+
+/// The same of exp_nonpositive.
+template <class Arch>
+inline constexpr int kExpNonpositiveFma = count_exp_nonpositive<Arch::kHasFma>();
 
 /// FMA instructions (multiplications where the ISA has no FMA) that unary_vec<Arch, op> executes; times Arch::kLanes for lanes.
 template <class Arch, UnaryOp op>
