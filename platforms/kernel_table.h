@@ -30,6 +30,7 @@ struct Geometry {
   int depthwise_columns = 1;  ///< most output columns of a depthwise tile
   /// [UnaryOp] = FMA vectors (without FMA: multiply vectors) that one vector of the function takes.
   std::array<int, 5> fma_per_vector{};
+  int recurrent_sums = 1;  ///< most sums (vectors) that a panel of a recurrent step keeps in registers
   bool depthwise_resident = false;  ///< its 3 × 3 weights stay in registers along the row, else along a tile's kernel row
 };
 
@@ -54,6 +55,7 @@ struct KernelTable {
   void (*pixel_conv)(const PixelConvArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*depthwise)(const DepthwiseArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*pool)(const PoolArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
+  void (*recurrent)(const RecurrentArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*unary)(const UnaryArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*binary)(const BinaryArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*channel_affine)(const ChannelAffineArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;

@@ -11,6 +11,7 @@
 #include "tally/platforms/kernels/peak.h"
 #include "tally/platforms/kernels/pixel_conv.h"
 #include "tally/platforms/kernels/pool.h"
+#include "tally/platforms/kernels/recurrent.h"
 #include "tally/platforms/kernels/softmax.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
@@ -23,6 +24,7 @@ constexpr Geometry make_geometry() {
   fill_gemm_geometry<Arch>(g);
   fill_pixel_geometry<Arch>(g);
   fill_depthwise_geometry<Arch>(g);
+  g.recurrent_sums = kRecurrentSums<Arch>;
   g.fma_per_vector = {kFmaPerVector<Arch, UnaryOp::copy>, kFmaPerVector<Arch, UnaryOp::clamp>,
                       kFmaPerVector<Arch, UnaryOp::tanh>, kFmaPerVector<Arch, UnaryOp::sigmoid>,
                       kFmaPerVector<Arch, UnaryOp::exp>};
@@ -40,6 +42,7 @@ constexpr KernelTable make_table() {
   t.pixel_conv = &pixel_conv<Arch, Policy>;
   t.depthwise = &depthwise<Arch, Policy>;
   t.pool = &pool<Arch, Policy>;
+  t.recurrent = &recurrent<Arch, Policy>;
   t.unary = &unary<Arch, Policy>;
   t.binary = &binary<Arch, Policy>;
   t.channel_affine = &channel_affine<Arch, Policy>;
