@@ -2,6 +2,7 @@
 // What a recurrent step does with the finished sums of its gates, on one vector of units: activations, the new c and h.
 #include "tally/platforms/kernel_args.h"
 #include "tally/platforms/kernels/math.h"
+#include "tally/platforms/kernels/several.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
@@ -29,6 +30,13 @@ template <class A>
 struct DefaultGates {
   using Vec = typename A::Vec;
   static TALLY_INLINE constexpr Vec f(Vec v) { return sigmoid_vec<A>(v); }
+  static TALLY_INLINE constexpr void f3(Vec& a, Vec& b, Vec& c) {
+    using Three = Several<A, 3>;
+    const typename Three::Vec y = sigmoid_vec<Three>({{a, b, c}});
+    a = y.at[0];
+    b = y.at[1];
+    c = y.at[2];
+  }
   static TALLY_INLINE constexpr Vec g(Vec v) { return tanh_vec<A>(v); }
   static TALLY_INLINE constexpr Vec output(Vec v) { return tanh_vec<A>(v); }
 };
@@ -54,6 +62,11 @@ struct ChosenGates {
     return A::load(lane);
   }
   Vec f(Vec v) const { return apply(v, args->f); }
+  void f3(Vec& a, Vec& b, Vec& c) const {
+    a = f(a);
+    b = f(b);
+    c = f(c);
+  }
   Vec g(Vec v) const { return apply(v, args->g); }
   Vec output(Vec v) const { return apply(v, args->output); }
 };
@@ -68,7 +81,9 @@ TALLY_INLINE constexpr Vec elman_cell(const Gates& gates, Vec a) {
 template <class A, class Gates>
 TALLY_INLINE constexpr typename A::Vec lstm_cell(const Gates& gates, const typename A::Vec* a, typename A::Vec& c) {
   using Vec = typename A::Vec;
-  const Vec i = gates.f(a[0]), f = gates.f(a[2]), g = gates.g(a[3]), o = gates.f(a[1]);
+  const Vec g = gates.g(a[3]);
+  Vec i = a[0], f = a[2], o = a[1];
+  gates.f3(i, f, o);
   c = A::fma(f, c, A::mul(i, g));
   return A::mul(o, gates.output(c));
 }
@@ -94,6 +109,7 @@ template <class A>
 struct NoGates {
   using Vec = typename A::Vec;
   static constexpr Vec f(Vec v) { return v; }
+  static constexpr void f3(Vec&, Vec&, Vec&) {}
   static constexpr Vec g(Vec v) { return v; }
   static constexpr Vec output(Vec v) { return v; }
 };

@@ -10,7 +10,7 @@ namespace tally::TALLY_ISA_NAMESPACE {
 
 /// Most sums of a panel: they, a factor and, without FMA, a product fit the registers.
 template <class A>
-inline constexpr int kRecurrentSums = A::kRegisters >= 32 ? 16 : 8;
+inline constexpr int kRecurrentSums = 8;
 
 /// Most vectors of units of a panel; a power of two.
 template <class A, RecurrentCell cell, int pass>
