@@ -155,13 +155,6 @@ class OtherModels(unittest.TestCase):
         done = tally("verify", folder / "pretrained/rnnoise_gru/model.onnx", "--rtol", "1e-3", "--atol", "1e-5")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
-    def test_profile_keeps_the_laws(self):
-        done = tally("profile", SOURCE / "tools/models/lenet5_fashion.onnx", "--seed", "1", "--repeats", "5", "--format", "json")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        profile = json.loads(done.stdout)
-        self.assertEqual(sum(layer["ideal"]["macs"] for layer in profile["layers"]), 416520)
-        for layer in profile["layers"]:
-            self.assertEqual(sum(layer["gap"]["macs"].values()), layer["executed"]["lane_macs"] - layer["ideal"]["macs"])
 
 
 if __name__ == "__main__":
