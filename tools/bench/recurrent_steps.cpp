@@ -108,7 +108,7 @@ struct Subject {
     LoadOptions load;
     load.isa = isa;
     load.stream = one_step;
-    return Model(b.build(), load);
+    return b.build(load);
   }
 
   void run(int mode, int64_t steps) {
