@@ -1,6 +1,6 @@
 #pragma once
-// The ideal cost of a node: what its definition asks for, free of any instruction set. Conventions: integers, exact, as
-// the README's guide states them (one MAC is one multiply and one add; padding taps count).
+// The ideal cost of a node: what its definition asks for, free of any instruction set. Integers, exact; one MAC is one
+// multiply and one add, and padding taps count (README, "Reading the columns").
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,7 +11,7 @@ enum class Coverage { exact, approximate, free, unknown };
 
 /// What a constant operand counts as.
 enum class Role {
-  activation,  ///< data (also what a constant is never asked for)
+  activation,  ///< data that flows through the graph: bytes_read; a constant in its place counts as nothing
   weight,      ///< params and bytes_weights
   buffer,      ///< buffers and bytes_weights: BatchNormalization's mean and variance
   state,       ///< recurrent state that is fed: no params, no bytes
@@ -28,6 +28,7 @@ struct Formula {
 struct Cost {
   int64_t macs = 0;
   int64_t macs_nopad = 0;      ///< without products that fall on padding or are cropped
+  int64_t macs_masked = 0;     ///< products that a causal mask makes void; macs_causal = macs − macs_masked
   int64_t bias_additions = 0;  ///< what ops_fused adds to macs
   int64_t comparisons = 0;
   int64_t elementwise = 0;

@@ -26,7 +26,7 @@ struct NodeEstimate {
 
 struct EstimateTotals {
   int64_t params = 0, params_shared = 0, buffers = 0, constants = 0;
-  int64_t macs = 0, macs_nopad = 0, flops = 0, ops_sequential = 0, ops_fused = 0;
+  int64_t macs = 0, macs_nopad = 0, macs_causal = 0, flops = 0, ops_sequential = 0, ops_fused = 0;
   int64_t comparisons = 0, elementwise = 0, special = 0, operations = 0;
   int64_t bytes_read = 0, bytes_weights = 0, bytes_written = 0, output_elements = 0;
   int64_t bytes_compulsory = 0;  ///< sum over layers

@@ -8,16 +8,12 @@
 #include "tally/engine/layout.h"
 #include "tally/engine/reorder.h"
 #include "tally/engine/rewrite.h"
+#include "tally/engine/thread_choice.h"
 #include "tally/platforms/kernels/planned_map.h"
 
 namespace tally {
 
 namespace {
-
-/// Work that threads must save before they are worth waking (17–39 µs on the machines measured) and, once awake, before a
-/// step is worth a barrier.
-constexpr double kCyclesToWake = 150e3;
-constexpr double kCyclesToShare = 8e3;
 
 class Planner final : public Preparation {
  public:
@@ -45,7 +41,7 @@ class Planner final : public Preparation {
       if (!graph_.nodes[i].dead) add_node(static_cast<int>(i));
     place_outputs();
     lay_out();
-    choose_threads();
+    choose_threads(*plan_);
     return plan_;
   }
 
@@ -98,8 +94,14 @@ class Planner final : public Preparation {
   void add_step(std::unique_ptr<Step> step) override {
     const int row = static_cast<int>(plan_->rows.size()) - 1;
     for (BufferId id : step->buffers()) touch(id, row);
-    plan_->rows.back().planned += step->planned;
-    ++plan_->rows.back().step_count;
+    PlanRow& into = plan_->rows.back();
+    if (step->on_host()) {
+      step->planned.host_macs = step->planned.tally.macs;
+      step->planned.tally.lane_macs = 0;
+    }
+    into.on_host = step->on_host() && (into.step_count == 0 || into.on_host);
+    into.planned += step->planned;
+    ++into.step_count;
     plan_->steps.push_back({std::move(step), row, false});
   }
 
@@ -108,23 +110,21 @@ class Planner final : public Preparation {
 
   Placement placement(ValueId id, Layout layout, BufferId buffer) const {
     const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-    Placement p{{value.dtype, value.shape}, layout, buffer, 0};
-    if (value.shape.size() >= 2) p.channel_stride = value.shape[1];
-    if (layout == Layout::channels_last)
-      p.channel_stride = padded_channels(value.shape[1], kernels_.geometry.channel_pad);
+    Placement p = expected_placement({value.dtype, value.shape}, layout, kernels_.geometry.channel_pad);
+    p.buffer = buffer;
     return p;
   }
 
   size_t stored_bytes(ValueId id, Layout layout) const {
-    const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-    const int64_t n = stored_elements({value.dtype, value.shape}, layout, kernels_.geometry.channel_pad);
-    return bytes_of(value.dtype, static_cast<size_t>(n));
+    const Placement p = placement(id, layout, -1);
+    return bytes_of(p.type.dtype, static_cast<size_t>(placed_elements(p)));
   }
 
   void check_memory(size_t bytes) const {
-    if (bytes > options_.max_memory)
-      fail("plan", text(bytes, " bytes of buffers"), text("must be at most ", options_.max_memory, " (--max-memory)"),
-           ErrorCode::limit);
+    const size_t all = bytes + graph_.folded_bytes;
+    if (all > options_.max_memory)
+      fail("plan", text(all, " bytes of buffers and computed constants"),
+           text("must be at most ", options_.max_memory, " (--max-memory)"), ErrorCode::limit);
   }
 
   BufferId add_buffer(BufferInfo info) {
@@ -211,7 +211,10 @@ class Planner final : public Preparation {
     row.origins = node.origins;
     describe(row, index);
     begin_row(std::move(row));
-    if (node.layer->view_of() >= 0) return;
+    if (node.layer->view_of() >= 0) {  // moves nothing, whatever it has absorbed
+      plan_->rows.back().gap = explain_gap(plan_->rows.back(), {});
+      return;
+    }
     for (ValueId id : node.inputs)
       if (id != kAbsent) --uses_[static_cast<size_t>(root_[static_cast<size_t>(id)])];
     place_node_outputs();
@@ -231,7 +234,7 @@ class Planner final : public Preparation {
       row.nodes.push_back(e.name);
       if (!plan_->timeline) add_ideal(row.ideal, e);
     }
-    if (plan_->timeline) add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
+    if (plan_->timeline && !node_->origins.empty()) add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
     for (size_t k = 0; k < operands_.size(); ++k)
       if (operands_[k].present && operands_[k].constant == nullptr) row.input_shapes.push_back(operands_[k].shape);
     row.dtype = DType::undefined;
@@ -257,15 +260,20 @@ class Planner final : public Preparation {
   MovedBytes moved_bytes() const {
     MovedBytes moved;
     std::set<ValueId> seen;
-    for (size_t k = 0; k < node_->inputs.size(); ++k)
-      if (const ValueId id = node_->inputs[k]; id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant &&
-                                               node_->layer->role(static_cast<int>(k), operands_) != Role::state &&
-                                               seen.insert(id).second)
-        moved.read += static_cast<int64_t>(stored_bytes(id, Layout::plain));
+    for (size_t k = 0; k < node_->inputs.size(); ++k) {
+      const ValueId id = node_->inputs[k];
+      if (id == kAbsent || graph_.values[static_cast<size_t>(id)].constant ||
+          node_->layer->role(static_cast<int>(k), operands_) == Role::state || !seen.insert(id).second)
+        continue;
+      const int64_t used = node_->layer->bytes_used(static_cast<int>(k), operands_, types_);
+      moved.read += used < 0 ? static_cast<int64_t>(stored_bytes(id, Layout::plain)) : used;
+    }
     for (ValueId id : node_->outputs)
       if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));
     // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.
-    moved.padding_macs = plan_->rows.back().ideal.macs - node_->layer->cost(operands_, types_).macs_nopad;
+    const Cost cost = node_->layer->cost(operands_, types_);
+    moved.padding_macs = plan_->rows.back().ideal.macs - cost.macs_nopad;
+    moved.masked_macs = cost.macs_masked;
     return moved;
   }
 
@@ -395,22 +403,6 @@ class Planner final : public Preparation {
     for (size_t i = 0; i < owners.size(); ++i) plan_->buffers[owners[i]].offset = layout.offsets[i];
     plan_->arena_bytes = layout.bytes;
     check_memory(plan_->arena_bytes + plan_->weights_bytes + plan_->state_bytes + io_bytes);
-  }
-
-  void choose_threads() {
-    if (options_.threads < 2) return;
-    const double share = 1.0 - 1.0 / options_.threads;
-    double saved = 0;
-    for (PlannedStep& planned : plan_->steps) {
-      const double gain = planned.step->items > 1 ? planned.step->cycles * share : 0;
-      planned.parallel = gain > kCyclesToShare;
-      if (planned.parallel) saved += gain;
-    }
-    plan_->parallel = saved > kCyclesToWake;
-    for (PlannedStep& planned : plan_->steps) {
-      planned.parallel = planned.parallel && plan_->parallel;
-      if (planned.parallel) plan_->rows[static_cast<size_t>(planned.row)].threads = options_.threads;
-    }
   }
 
   TypedGraph graph_;

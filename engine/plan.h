@@ -50,7 +50,8 @@ struct PlanRow {
   Planned planned;
   Gap gap;
   std::vector<Shape> input_shapes, output_shapes;
-  std::string layouts;  ///< "plain→channels_last"
+  std::string layouts;   ///< "plain→channels_last"
+  bool on_host = false;  ///< its steps are plain loops, none a kernel of the plan's instruction set
 };
 
 struct PlannedStep {

@@ -1,5 +1,6 @@
 #include "tally/engine/typed_graph.h"
 
+#include <limits>
 #include <set>
 
 #include "tally/engine/evaluate.h"
@@ -34,7 +35,7 @@ class UnknownLayer final : public Layer {
 class Typer {
  public:
   Typer(const Graph& graph, const Registry& registry, const Binding& binding)
-      : graph_(graph), registry_(registry), binding_(binding) {}
+      : graph_(graph), registry_(registry), binding_(binding), budget_(*binding.folding) {}
 
   TypedGraph run() {
     for (const ValueInfo& input : graph_.inputs) add_input(input);
@@ -45,6 +46,7 @@ class Typer {
     }
     remove_dead();
     for (size_t i = 0; i < out_.nodes.size(); ++i) out_.nodes[i].origins = {static_cast<int>(i)};
+    out_.folded_bytes = budget_.bytes;
     return std::move(out_);
   }
 
@@ -186,8 +188,8 @@ class Typer {
   std::vector<Tensor> fold(const TypedNode& node, const std::vector<Operand>& operands,
                            const std::vector<TensorType>& types) const {
     if (std::vector<Tensor> values = node.layer->values_from_types(operands, types); !values.empty()) return values;
-    bool known = !operands.empty();
-    bool small = true;
+    if (operands.empty()) return {};
+    bool known = true, small = true;
     for (const Operand& operand : operands) {
       if (!operand.present) continue;
       if (operand.constant == nullptr) return {};
@@ -195,11 +197,46 @@ class Typer {
       small = small && operand.constant->elements() <= kShapeElements;
     }
     for (const TensorType& type : types) small = small && element_count(type.shape) <= kShapeElements;
-    if (operands.empty()) return {};
-    if (known && (binding_.evaluate_weights || small)) return evaluate(node, operands, types);
+    if (known && (binding_.evaluate_weights || small)) return computed(node, operands, types);
     std::vector<Tensor> values;
     for (const TensorType& type : types) values.push_back(Tensor::without_data(type.dtype, type.shape));
     return values;
+  }
+
+  /// A folded node's values; a limit that computing them meets is the node's.
+  std::vector<Tensor> computed(const TypedNode& node, const std::vector<Operand>& operands,
+                               const std::vector<TensorType>& types) const {
+    const size_t before = budget_.bytes;
+    charge(node, operands, types);
+    try {
+      return evaluate(node, operands, types, before, budget_.max_bytes);
+    } catch (const Error& error) {
+      if (error.code != ErrorCode::limit) throw;
+      throw Error(error.code, node.layer->label(), error.found, error.required);
+    }
+  }
+
+  /// Takes what a folded node costs from the budget. Views share their operand's bytes.
+  void charge(const TypedNode& node, const std::vector<Operand>& operands, const std::vector<TensorType>& types) const {
+    if (node.layer->view_of() >= 0) return;
+    const Cost cost = node.layer->cost(operands, types);
+    int64_t work = budget_.work;
+    size_t bytes = budget_.bytes;
+    for (int64_t part : {cost.macs, cost.elementwise, cost.special, cost.pool_operations, cost.comparisons})
+      if (__builtin_add_overflow(work, part, &work)) work = std::numeric_limits<int64_t>::max();
+    for (const TensorType& type : types) {
+      const int64_t elements = element_count(type.shape);
+      if (__builtin_add_overflow(work, elements, &work)) work = std::numeric_limits<int64_t>::max();
+      bytes += bytes_of(type.dtype, static_cast<size_t>(elements));
+    }
+    if (work > budget_.max_work)
+      fail(node.layer->label(), text(work, " operations and elements of constants up to here"),
+           text("must be at most ", budget_.max_work, " (--max-macs)"), ErrorCode::limit);
+    if (bytes > budget_.max_bytes)
+      fail(node.layer->label(), text(bytes, " bytes of computed constants up to here"),
+           text("must be at most ", budget_.max_bytes, " (--max-memory)"), ErrorCode::limit);
+    budget_.work = work;
+    budget_.bytes = bytes;
   }
 
   void remove_dead() {
@@ -223,6 +260,7 @@ class Typer {
   const Graph& graph_;
   const Registry& registry_;
   const Binding& binding_;
+  FoldingBudget& budget_;
   TypedGraph out_;
   std::map<std::string, ValueId> ids_;
 };
@@ -261,18 +299,14 @@ std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registr
     const Node& node = graph.nodes[i];
     bool all = false;
     for (const std::string& output : node.outputs) all = all || needed.contains(output);
-    if (all) {
-      // A value that planning needs: everything it is computed from is needed too, but for operands of which only the
-      // extents count (Shape).
-      if (node.op == "Shape" || node.op == "Size") continue;
-      for (const std::string& input : node.inputs)
-        if (!input.empty()) needed.insert(input);
-      continue;
-    }
     if (allow_unknown && !registry.knows(node)) continue;
     const std::unique_ptr<Layer> layer = registry.make(node);
+    // A value that planning needs: everything it is computed from is needed too, but for operands of which only the
+    // extents count (Shape).
+    const bool computed = all && !layer->follows_from_types();
     for (size_t k = 0; k < node.inputs.size(); ++k)
-      if (!node.inputs[k].empty() && layer->needs_value(static_cast<int>(k))) needed.insert(node.inputs[k]);
+      if (!node.inputs[k].empty() && (computed || layer->needs_value(static_cast<int>(k))))
+        needed.insert(node.inputs[k]);
   }
   std::vector<std::string> names;
   for (const ValueInfo& input : graph.inputs)

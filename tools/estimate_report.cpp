@@ -28,6 +28,7 @@ constexpr RowFigure kRowFigures[] = {
     {"constants", "consts", [](const NodeEstimate& r) { return r.constants; }, Unit::count, 8},
     {"macs", "MACs", [](const NodeEstimate& r) { return r.cost.macs; }, Unit::count, 1},
     {"macs_nopad", "no pad", [](const NodeEstimate& r) { return r.cost.macs_nopad; }, Unit::count, -1},
+    {"macs_causal", "causal", [](const NodeEstimate& r) { return r.cost.macs - r.cost.macs_masked; }, Unit::count, -1},
     {"flops", "FLOPs", [](const NodeEstimate& r) { return r.flops(); }, Unit::count, -1},
     {"ops_sequential", "sequential", [](const NodeEstimate& r) { return r.ops_sequential(); }, Unit::count, -1},
     {"ops_fused", "fused", [](const NodeEstimate& r) { return r.ops_fused(); }, Unit::count, -1},
@@ -54,6 +55,7 @@ constexpr TotalFigure kTotals[] = {
     {"constants", &EstimateTotals::constants, "other constant operands: masks, position tables"},
     {"macs", &EstimateTotals::macs, "multiply-accumulates, products with padding included"},
     {"macs_nopad", &EstimateTotals::macs_nopad, "without products that fall on padding"},
+    {"macs_causal", &EstimateTotals::macs_causal, "without products that a causal mask makes void"},
     {"flops", &EstimateTotals::flops, "2 × macs"},
     {"ops_sequential", &EstimateTotals::ops_sequential, "a multiply and an add a MAC; the bias is the last add"},
     {"ops_fused", &EstimateTotals::ops_fused, "a fused multiply-add a MAC, and the bias additions"},
@@ -189,7 +191,7 @@ ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estima
     if (!row.cost.source.empty()) layer["source"] = row.cost.source;
     if (row.cost.coverage == Coverage::approximate) layer["reason"] = row.cost.reason;
     if (is_unknown(row)) {
-      layer["missing"] = {{"cost", row.cost.reason}};
+      for (const RowFigure& figure : kRowFigures) layer["missing"][figure.key] = row.cost.reason;
       if (unknown.empty()) unknown = fmt::format("{} '{}' is of unknown cost", row.op, row.name);
     }
     layers.push_back(std::move(layer));
@@ -199,7 +201,11 @@ ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estima
   for (const TotalFigure& total : kTotals)
     totals[total.key] = unknown.empty() ? ordered_json(estimate.totals.*total.value) : ordered_json();
   totals["intensity"] = unknown.empty() ? ordered_json(estimate.totals.intensity) : ordered_json();
-  if (!unknown.empty()) totals["missing"] = {{"*", unknown}};
+  if (!unknown.empty()) {
+    ordered_json missing;
+    for (const auto& [key, value] : totals.items()) missing[key] = unknown;
+    totals["missing"] = std::move(missing);
+  }
   return document;
 }
 
