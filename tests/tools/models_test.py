@@ -156,6 +156,5 @@ class OtherModels(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
-
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1], verbosity=2)

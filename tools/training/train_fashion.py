@@ -95,7 +95,8 @@ MODELS = {
             flip=True, shift=1,
         ),
     ),
-    "elman": recurrent("RNN", "elman_fashion", "Elman RNN (tanh)", max_learning_rate=3e-3),
+    "elman": recurrent("RNN", "elman_fashion", "Elman RNN (tanh)", epochs=30, batch=64,
+                       max_learning_rate=1.5e-3, flip=False),
     "lstm": recurrent("LSTM", "lstm_fashion", "LSTM"),
     "gru": recurrent("GRU", "gru_fashion", "GRU"),
     "transformer": Model(
@@ -104,7 +105,7 @@ MODELS = {
         prepare=fashion_data.rows,
         export=networks.export_transformer,
         settings=dict(
-            seed=1, epochs=12, batch=128, optimizer="AdamW", schedule="one-cycle",
+            seed=1, epochs=10, batch=128, optimizer="AdamW", schedule="one-cycle",
             max_learning_rate=2e-3, warm_up=0.3, weight_decay=0.05, largest_gradient=1.0,
             flip=True, shift=0,
         ),
