@@ -115,7 +115,7 @@ Results run_once(const LoadedModel& loaded, Context& context, const Options& opt
   if (!options.claims.empty()) {
     RunRecord counted = context.make_record(true, false);
     context.run_recorded(counted);
-    write_data(claim_line(context, loaded.name, counted), options.claims);
+    write_data(claim_line(context, loaded.name, counted, 0), options.claims);
   }
   options.mark ? run_marked(context) : context.run();
   Results results;
@@ -132,7 +132,7 @@ Results run_steps(const LoadedModel& loaded, Context& context, Sequence& sequenc
     for (int64_t step = 0; step < sequence.steps(); ++step) {
       sequence.enter(step);
       context.run_recorded(counted);
-      claims += claim_line(context, fmt::format("{} step {}", loaded.name, step), counted);
+      claims += claim_line(context, fmt::format("{} step {}", loaded.name, step), counted, step);
       sequence.leave(step);
     }
     write_data(claims, options.claims);
