@@ -10,9 +10,9 @@ struct AttentionOptions {
   bool causal = false, present = false;
   double softcap = 0, scale = 0;  ///< 0: the default
   DType dtype = DType::f32, mask_dtype = DType::undefined;
-  Shape mask;                       ///< its shape, where mask_dtype is given
-  std::vector<int64_t> key_counts;  ///< nonpad_kv_seqlen
-  int qk_mode = -1;                 ///< wants output 3
+  Shape mask = {};                       ///< its shape, where mask_dtype is given
+  std::vector<int64_t> key_counts = {};  ///< nonpad_kv_seqlen
+  int qk_mode = -1;                      ///< wants output 3
   int opset = 23;
 };
 
