@@ -76,7 +76,6 @@ struct CompiledModel::Impl {
   Binding binding(const std::map<std::string, Shape>& shapes, const std::map<std::string, Tensor>& values) const {
     Binding b;
     b.dims = options.dims;
-    for (const auto& [name, dim] : options.dims) check_dim(name);
     bind_dims(graph, shapes, b.dims);
     b.shapes = shapes;
     b.values = values;
@@ -121,6 +120,7 @@ CompiledModel::CompiledModel(Graph graph, const Registry& registry, LoadOptions 
   impl_->registry = registry;
   impl_->isa = choose_isa(options.isa);
   impl_->options = std::move(options);
+  for (const auto& [name, dim] : impl_->options.dims) impl_->check_dim(name);
   impl_->carrying = shape_carrying_inputs(impl_->graph, registry, impl_->options.allow_unknown);
 }
 

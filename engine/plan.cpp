@@ -8,16 +8,12 @@
 #include "tally/engine/layout.h"
 #include "tally/engine/reorder.h"
 #include "tally/engine/rewrite.h"
+#include "tally/engine/thread_choice.h"
 #include "tally/platforms/kernels/planned_map.h"
 
 namespace tally {
 
 namespace {
-
-/// Work that threads must save before they are worth waking (17–39 µs on the machines measured) and, once awake, before a
-/// step is worth a barrier.
-constexpr double kCyclesToWake = 150e3;
-constexpr double kCyclesToShare = 8e3;
 
 class Planner final : public Preparation {
  public:
@@ -45,7 +41,7 @@ class Planner final : public Preparation {
       if (!graph_.nodes[i].dead) add_node(static_cast<int>(i));
     place_outputs();
     lay_out();
-    choose_threads();
+    choose_threads(*plan_);
     return plan_;
   }
 
@@ -407,22 +403,6 @@ class Planner final : public Preparation {
     for (size_t i = 0; i < owners.size(); ++i) plan_->buffers[owners[i]].offset = layout.offsets[i];
     plan_->arena_bytes = layout.bytes;
     check_memory(plan_->arena_bytes + plan_->weights_bytes + plan_->state_bytes + io_bytes);
-  }
-
-  void choose_threads() {
-    if (options_.threads < 2) return;
-    const double share = 1.0 - 1.0 / options_.threads;
-    double saved = 0;
-    for (PlannedStep& planned : plan_->steps) {
-      const double gain = planned.step->items > 1 ? planned.step->cycles * share : 0;
-      planned.parallel = gain > kCyclesToShare;
-      if (planned.parallel) saved += gain;
-    }
-    plan_->parallel = saved > kCyclesToWake;
-    for (PlannedStep& planned : plan_->steps) {
-      planned.parallel = planned.parallel && plan_->parallel;
-      if (planned.parallel) plan_->rows[static_cast<size_t>(planned.row)].threads = options_.threads;
-    }
   }
 
   TypedGraph graph_;

@@ -5,6 +5,7 @@
 #include "tally/layers/conv_methods.h"
 #include "tally/layers/host_step.h"
 #include "tally/platforms/cost_model.h"
+#include "tally/platforms/exact_copy.h"
 #include "tally/platforms/kernels/pack_conv.h"
 #include "tally/platforms/kernels/planned_conv.h"
 
@@ -68,14 +69,14 @@ bool fits(const ConvShape& s) {
 /// One channel of X into the middle of zeros.
 void pad_plane(const ConvShape& s, const float* x, float* padded) {
   const PaddedImage image(s);
-  std::fill_n(padded, s.y.pad_begin * image.W, 0.0f);
+  zero_once(padded, s.y.pad_begin * image.W);
   padded += s.y.pad_begin * image.W;
   for (int64_t row = 0; row < s.y.in; ++row, x += s.x.in, padded += image.W) {
-    std::fill_n(padded, s.x.pad_begin, 0.0f);
-    std::copy_n(x, s.x.in, padded + s.x.pad_begin);
-    std::fill_n(padded + s.x.pad_begin + s.x.in, s.x.pad_end, 0.0f);
+    zero_once(padded, s.x.pad_begin);
+    copy_once(reinterpret_cast<std::byte*>(padded + s.x.pad_begin), reinterpret_cast<const std::byte*>(x), 4 * s.x.in);
+    zero_once(padded + s.x.pad_begin + s.x.in, s.x.pad_end);
   }
-  std::fill_n(padded, s.y.pad_end * image.W, 0.0f);
+  zero_once(padded, s.y.pad_end * image.W);
 }
 
 BufferId add_padding_step(const ConvShape& s, BufferId x, Preparation& preparation) {

@@ -149,6 +149,53 @@ struct PoolArgs {
   int64_t items() const { return channels_last ? int64_t{images} * oh : int64_t{images} * channels; }
 };
 
+// ------------------------------------------------------------------------------------------------------------ recurrent
+
+/// `gru`: the reset gate scales the product (linear_before_reset); `gru_reset_first`: it scales h.
+enum class RecurrentCell : uint8_t { elman, lstm, gru, gru_reset_first };
+enum class GateActivation : uint8_t { sigmoid, tanh, relu };
+
+/// T steps of B sequences of an RNN, LSTM or GRU (one direction) of H units, gates as ONNX defines them:
+///   elman            h = g(a)                                                        a = W·x + R·h + b
+///   lstm             c = f(a_f)⊙c + f(a_i)⊙g(a_c),  h = f(a_o)⊙h(c)
+///   gru              z = f(a_z), r = f(a_r), n = g(W_h·x + b_x + r⊙(R_h·h + b_h)),  h = n + z⊙(h − n)
+///   gru_reset_first  the same with n = g(W_h·x + R_h·(r⊙h) + b)
+/// x_t of sequence b starts at x + t·x_step + b·x_sequence (x_step < 0 runs time backwards; x then points at the last
+/// step), y_t at y + t·y_step + b·y_sequence. With `gates` the products W·x + b were made before: gate k of unit j at
+/// gates + t·gates_step + b·gates_sequence + k·H + j, gates in ONNX's order; I is then 0.
+/// w and bias come from pack_recurrent(); h and c belong to the kernel between calls: padded rows of `padded` floats, two
+/// rows of h a sequence, which take turns from step to step.
+/// Without `turn` the state starts from initial_h and initial_c (null: zero). With it (an int32 a sequence, 0 at first: the
+/// row of h that holds) it starts from h and c as the last call left them.
+/// `alternate`: every other step walks the weights from their end, whose part is still in the cache.
+/// Items: sequences. y, y_h, y_c may be null and overlap nothing.
+struct RecurrentArgs {
+  const float* x = nullptr;
+  const float* gates = nullptr;
+  const float* w = nullptr;
+  const float* bias = nullptr;      ///< null: zero
+  const float* initial_h = nullptr; ///< rows of H
+  const float* initial_c = nullptr;
+  float* h = nullptr;               ///< [B][2][padded]
+  float* c = nullptr;               ///< [B][padded]; lstm only
+  float* scratch = nullptr;         ///< [B][2][padded]: z and r⊙h; gru_reset_first only
+  int32_t* turn = nullptr;
+  float* y = nullptr;
+  float* y_h = nullptr;
+  float* y_c = nullptr;
+  int64_t x_step = 0, x_sequence = 0, gates_step = 0, gates_sequence = 0, y_step = 0, y_sequence = 0;
+  int64_t initial_sequence = 0;     ///< between rows of initial_h and initial_c
+  int64_t state_sequence = 0;       ///< between rows of y_h and y_c
+  int64_t T = 0, B = 0, I = 0, H = 0;
+  int64_t padded = 0;               ///< H rounded up to `lanes`
+  int32_t lanes = 1;                ///< of the vectors that the weights are packed for: recurrent_lanes()
+  bool alternate = false;
+  RecurrentCell cell = RecurrentCell::elman;
+  GateActivation f = GateActivation::sigmoid, g = GateActivation::tanh, output = GateActivation::tanh;
+  float clip = 0;                   ///< bounds what every activation takes to [−clip, clip]; 0: no bound
+  int64_t items() const { return B; }
+};
+
 // ---------------------------------------------------------------------------------------------------------- elementwise
 
 enum class UnaryOp : uint8_t {

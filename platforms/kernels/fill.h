@@ -12,6 +12,7 @@
 #include "tally/platforms/kernels/peak.h"
 #include "tally/platforms/kernels/pixel_conv.h"
 #include "tally/platforms/kernels/pool.h"
+#include "tally/platforms/kernels/recurrent.h"
 #include "tally/platforms/kernels/reduce.h"
 #include "tally/platforms/kernels/row_norm.h"
 #include "tally/platforms/kernels/softmax.h"
@@ -26,6 +27,7 @@ constexpr Geometry make_geometry() {
   fill_gemm_geometry<Arch>(g);
   fill_pixel_geometry<Arch>(g);
   fill_depthwise_geometry<Arch>(g);
+  g.recurrent_sums = kRecurrentSums<Arch>;
   g.fma_per_vector = {
 #define TALLY_UNARY_OP(op) kFmaPerFunction<Arch, UnaryOp::op>,
 #include "tally/platforms/unary_ops.inc"
@@ -46,6 +48,7 @@ constexpr KernelTable make_table() {
   t.pixel_conv = &pixel_conv<Arch, Policy>;
   t.depthwise = &depthwise<Arch, Policy>;
   t.pool = &pool<Arch, Policy>;
+  t.recurrent = &recurrent<Arch, Policy>;
   t.unary = &unary<Arch, Policy>;
   t.binary = &binary<Arch, Policy>;
   t.channel_affine = &channel_affine<Arch, Policy>;

@@ -204,7 +204,7 @@ TEST_CASE("CSV has every table, in exact numbers with their units") {
   has(info, "\n\n# Instruction sets of this build\nisa,usable,chosen,");
   CHECK(info.find("\n,") == std::string::npos);  // no row without a name
   const std::string explain = csv("explain " + kLenet + " conv1 --isa scalar");
-  has(explain, "macs,N·M·oH·oW·C/g·kH·kW");
+  has(explain, "macs,N·M·oH·oW·(C/g)·kH·kW,1·6·28·28·1·5·5,117600");
   has(explain, "\n\n# Planned on scalar\nquantity,term,value\nlane_macs,ideal,117600\n");
 }
 
