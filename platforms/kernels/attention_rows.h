@@ -147,7 +147,11 @@ class AttentionRows {
     for (int j = 0; j < count; j += L) most = A::max(most, A::load(scores_ + j));
     // A NaN may be lost among the lanes; it comes back in the exponentials.
     const float maximum = reduce_lanes<A>(most, [](float a, float b) TALLY_LAMBDA { return a > b ? a : b; });
-    const Vec m = A::set(maximum), rescale = exp_nonpositive<A>(A::sub(A::set(maximum_[r]), m));
+    const Vec m = A::set(maximum);
+    // Seen to be the same in every lane, it would be computed in one, and the count would no longer be what runs.
+    Vec fall = A::sub(A::set(maximum_[r]), m);
+    A::pin(fall);
+    const Vec rescale = exp_nonpositive<A>(fall);
     maximum_[r] = maximum;
     Vec sum = A::mul(A::load(total_ + r * L), rescale);
     for (int j = 0; j < count; j += L) {

@@ -1,6 +1,6 @@
 #pragma once
 // Attention nodes of every kind with the answer of the definition in double precision.
-#include "layer_run.h"
+#include "typed_tensor.h"
 
 namespace tally::test {
 
@@ -10,23 +10,11 @@ struct AttentionOptions {
   bool causal = false, present = false;
   double softcap = 0, scale = 0;  ///< 0: the default
   DType dtype = DType::f32, mask_dtype = DType::undefined;
-  Shape mask;                       ///< its shape, where mask_dtype is given
-  std::vector<int64_t> key_counts;  ///< nonpad_kv_seqlen
-  int qk_mode = -1;                 ///< wants output 3
+  Shape mask = {};                       ///< its shape, where mask_dtype is given
+  std::vector<int64_t> key_counts = {};  ///< nonpad_kv_seqlen
+  int qk_mode = -1;                      ///< wants output 3
   int opset = 23;
 };
-
-inline Tensor typed_tensor(DType type, const Shape& shape, const std::vector<double>& values) {
-  Tensor t(type, shape);
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (type == DType::f32) t.mutable_values<float>()[i] = static_cast<float>(values[i]);
-    if (type == DType::f64) t.mutable_values<double>()[i] = values[i];
-    if (type == DType::f16) t.mutable_values<Half>()[i] = to_half(static_cast<float>(values[i]));
-    if (type == DType::bf16) t.mutable_values<BFloat16>()[i] = to_bfloat16(static_cast<float>(values[i]));
-    if (type == DType::boolean) t.mutable_values<uint8_t>()[i] = values[i] >= 0;
-  }
-  return t;
-}
 
 struct AttentionAnswer {
   std::vector<double> y, qk;
@@ -43,9 +31,13 @@ class AttentionCase {
     if (o.mask_dtype != DType::undefined) {
       mask_ = random_values(element_count(o.mask), 4);
       for (size_t i = 0; i < mask_.size(); i += 7) mask_[i] = -INFINITY;
-      made.input("mask", typed_tensor(o.mask_dtype, o.mask, mask_));
+      std::vector<double> stored = mask_;
       if (o.mask_dtype == DType::boolean)
-        for (double& m : mask_) m = m >= 0 ? 0 : -INFINITY;
+        for (size_t i = 0; i < mask_.size(); ++i) {
+          stored[i] = mask_[i] >= 0;
+          mask_[i] = stored[i] != 0 ? 0 : -INFINITY;
+        }
+      made.input("mask", typed_tensor(o.mask_dtype, o.mask, stored));
       in[3] = "mask";
     }
     if (o.past > 0) {

@@ -19,7 +19,8 @@ import sys
 import tempfile
 
 JUDGE = pathlib.Path(__file__).resolve().parents[2] / "tools" / "qemu" / "judge.py"
-KERNEL_CASES = "*gemm*,*recurrent*,*dot*,*pixel_conv*,*depthwise*,*pool*,*softmax*,unary,binary,channel_affine"
+KERNEL_CASES = ("*gemm*,*recurrent*,*dot*,*attention*,*pixel_conv*,*depthwise*,*pool*,*softmax*,"
+                "unary,binary,channel_affine")
 
 
 def judge(options, isa, program, memory):
