@@ -1,6 +1,6 @@
 #pragma once
 #include "tally/engine/layer.h"
-#include "tally/engine/onnx/reader.h"
+#include "tally/engine/opsets.h"
 
 namespace tally {
 

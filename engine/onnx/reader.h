@@ -4,12 +4,9 @@
 #include <span>
 
 #include "tally/engine/graph.h"
+#include "tally/engine/opsets.h"
 
 namespace tally {
-
-/// ai.onnx versions that the reader takes. An older import is taken where every operator of the model means the same
-/// in version 6. Other domains are not checked here; their nodes fail when their layers are made.
-inline constexpr int kFirstOpset = 6, kLastOpset = 24;
 
 struct ReadOptions {
   /// False: tensors of more than kSmallTensor elements keep type and shape only, and no external file is opened. What
