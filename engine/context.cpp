@@ -25,6 +25,7 @@ struct Context::Impl {
   AlignedBuffer arena;
   std::vector<AlignedBuffer> io, states;
   int64_t position = 0;  ///< time steps since the last reset
+  TripBudget trips;      ///< of the run
   BufferTable table;
   std::vector<Runnable> steps;
   std::unique_ptr<Team> team;
@@ -75,6 +76,7 @@ struct Context::Impl {
     table = std::move(addresses);
     steps = std::move(runnables);
     team = std::move(new_team);
+    trips = {};
     reset();
   }
 
@@ -106,12 +108,15 @@ struct Context::Impl {
       team->run([&](int thread) noexcept { run_thread(thread, kernels, nullptr); });
   }
 
+  /// Only the first thread runs loops.
   void run_thread(int thread, const KernelTable& kernels, RunRecord* record) noexcept {
+    if (thread == 0) trips = {plan->max_trips};
     const int threads = team->size();
     const bool clock = record != nullptr && record->clock && thread == 0;
     int64_t before = clock ? ticks() : 0;
     for (const Runnable& r : steps) {
-      const RunEnv env{&kernels, &thread_tallies[static_cast<size_t>(thread)][static_cast<size_t>(r.row)], position};
+      const RunEnv env{&kernels, &thread_tallies[static_cast<size_t>(thread)][static_cast<size_t>(r.row)],
+                       position, &trips};
       if (r.parallel)
         r.step->run(env, r.items * thread / threads, r.items * (thread + 1) / threads);
       else if (thread == 0)
@@ -214,6 +219,11 @@ Tensor Context::output_tensor(size_t index) const {
 void Context::run() noexcept {
   Impl& impl = *impl_;
   if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, false));
+}
+
+void Context::require_complete() const {
+  if (const std::string* loop = impl_->trips.ended)
+    fail(*loop, text("more than ", plan().max_trips, " trips in all"), "must be fewer (--max-macs)", ErrorCode::limit);
 }
 
 void Context::reset() noexcept { impl_->reset(); }

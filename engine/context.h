@@ -53,6 +53,9 @@ class Context {
   void run() noexcept;
   /// One time step of a streamed model; the same as run() where nothing is recurrent.
   void step() noexcept { run(); }
+  /// Throws Error(limit) where the last run had to end a loop that would have made more trips than the model may
+  /// (LoadOptions::max_macs): its results are then none. Only loops whose trips data decide can come to that.
+  void require_complete() const;
   /// Sets recurrent state and caches to their first content.
   void reset() noexcept;
 

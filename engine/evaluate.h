@@ -3,8 +3,9 @@
 
 namespace tally {
 
-/// Runs one layer on constant operands, as a plan of its own, on the reference ISA: how constants are folded.
+/// Runs one layer on constant operands, as a plan of its own, on the reference ISA: how constants are folded. Nothing
+/// where loops within would make more than `max_trips` trips.
 std::vector<Tensor> evaluate(const TypedNode& node, const std::vector<Operand>& operands,
-                             const std::vector<TensorType>& types);
+                             const std::vector<TensorType>& types, int64_t max_trips);
 
 }  // namespace tally

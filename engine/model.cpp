@@ -55,6 +55,7 @@ struct CompiledModel::Impl {
     b.shapes = shapes;
     b.values = values;
     b.max_tensor_bytes = static_cast<int64_t>(options.max_memory);
+    b.max_trips = options.max_macs;
     b.allow_unknown = options.allow_unknown;
     return b;
   }
@@ -113,7 +114,8 @@ std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shap
   Binding light = binding;
   light.evaluate_weights = false;
   impl_->check_macs(estimate_graph(type_graph(impl_->graph, impl_->registry, light)));
-  PlanOptions plan_options{impl_->isa, impl_->options.threads, impl_->options.max_memory, impl_->options.rewrite};
+  PlanOptions plan_options{impl_->isa, impl_->options.threads, impl_->options.max_memory, impl_->options.rewrite,
+                           impl_->options.max_macs};
   auto plan = make_plan(type_graph(impl_->graph, impl_->registry, binding), impl_->registry.rules, plan_options);
   impl_->plans.emplace(std::move(key), plan);
   return plan;

@@ -16,7 +16,7 @@ struct LoadOptions {
   std::optional<Isa> isa = {};            ///< nothing: TALLY_ISA, or the best usable one
   std::map<std::string, int64_t> dims = {};  ///< symbolic dimensions
   size_t max_memory = size_t{2} << 30;    ///< bytes of weights, arena, inputs and outputs
-  int64_t max_macs = 100'000'000'000;     ///< per inference
+  int64_t max_macs = kDefaultMaxWork;    ///< per inference; bounds loop trips too
   bool weights = true;                    ///< false: for estimates only, values of large weights are not read
   bool rewrite = true;                    ///< false: no absorption; every node runs as it stands
   bool allow_unknown = false;             ///< estimates only: unknown operators become rows of unknown cost

@@ -21,10 +21,15 @@ constexpr double kCyclesToShare = 8e3;
 
 class Planner final : public Preparation {
  public:
-  Planner(TypedGraph graph, const PlanOptions& options)
-      : graph_(std::move(graph)), options_(options), kernels_(kernel_table(options.isa, false)), plan_(std::make_shared<Plan>()) {
+  Planner(TypedGraph graph, std::span<const RewriteRule> rules, const PlanOptions& options)
+      : graph_(std::move(graph)),
+        rules_(rules),
+        options_(options),
+        kernels_(kernel_table(options.isa, false)),
+        plan_(std::make_shared<Plan>()) {
     plan_->isa = options.isa;
     plan_->threads = options.threads;
+    plan_->max_trips = options.max_trips;
   }
 
   void set_estimate(Estimate estimate) { plan_->estimate = std::move(estimate); }
@@ -85,6 +90,23 @@ class Planner final : public Preparation {
     plan_->state_bytes += bytes;
     check_memory(plan_->state_bytes);
     return add_buffer(std::move(info));
+  }
+
+  std::shared_ptr<const Plan> plan_body(const TypedGraph& body) override {
+    PlanOptions options = options_;
+    options.threads = 1;
+    return make_plan(body, rules_, options);
+  }
+
+  BufferId adopt(const BufferInfo& buffer) override {
+    (buffer.kind == BufferKind::state ? plan_->state_bytes : plan_->weights_bytes) += buffer.bytes;
+    check_memory(plan_->weights_bytes + plan_->state_bytes);
+    return add_buffer(buffer);
+  }
+
+  void explain(Gap gap, std::string varies) override {
+    explained_ = std::move(gap);
+    plan_->rows.back().varies = std::move(varies);
   }
 
   void add_step(std::unique_ptr<Step> step) override {
@@ -203,12 +225,13 @@ class Planner final : public Preparation {
     for (ValueId id : node.inputs)
       if (id != kAbsent) --uses_[static_cast<size_t>(root_[static_cast<size_t>(id)])];
     place_node_outputs();
+    explained_.reset();
     node.layer->prepare(candidate, *this);
     const int current = static_cast<int>(plan_->rows.size()) - 1;
     for (size_t k = 0; k < node.outputs.size(); ++k)
       if (node.outputs[k] != kAbsent) touch(placed_.at({node.outputs[k], candidate.outputs[k]}), current);
     PlanRow& done = plan_->rows.back();
-    done.gap = explain_gap(done, moved_bytes());
+    done.gap = explained_ ? *explained_ : explain_gap(done, moved_bytes());
   }
 
   void describe(PlanRow& row) const {
@@ -383,6 +406,7 @@ class Planner final : public Preparation {
   }
 
   TypedGraph graph_;
+  std::span<const RewriteRule> rules_;
   PlanOptions options_;
   const KernelTable& kernels_;
   std::shared_ptr<Plan> plan_;
@@ -397,6 +421,7 @@ class Planner final : public Preparation {
   const Candidate* candidate_ = nullptr;
   std::vector<Operand> operands_;
   std::vector<TensorType> types_;
+  std::optional<Gap> explained_;  ///< by the node itself
 };
 
 }  // namespace
@@ -404,7 +429,7 @@ class Planner final : public Preparation {
 std::shared_ptr<const Plan> make_plan(TypedGraph graph, std::span<const RewriteRule> rules, const PlanOptions& options) {
   Estimate estimate = estimate_graph(graph);
   if (options.rewrite) Rewriter(graph).run(rules);
-  Planner planner(std::move(graph), options);
+  Planner planner(std::move(graph), rules, options);
   planner.set_estimate(std::move(estimate));
   return planner.run();
 }

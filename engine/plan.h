@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tally/engine/estimate.h"
+#include "tally/engine/gap_terms.h"
 #include "tally/engine/preparation.h"
 #include "tally/engine/typed_graph.h"
 
@@ -29,13 +30,6 @@ struct Ideal {
   int64_t macs = 0, bytes_read = 0, bytes_weights = 0, bytes_written = 0;
 };
 
-using GapTerms = std::map<std::string, int64_t>;  ///< only terms that are not zero
-
-/// executed − ideal by cause; each sums exactly.
-struct Gap {
-  GapTerms macs, bytes_loaded, bytes_stored;
-};
-
 /// What runs as one: a layer with all that it absorbed, a reorder or a copy.
 struct PlanRow {
   std::string name, op, kernel;
@@ -47,6 +41,9 @@ struct PlanRow {
   Ideal ideal;
   Planned planned;
   Gap gap;
+  /// Where data decide how much the row runs (Loop, If): the gap term of executed − planned. Else empty, and both are
+  /// equal.
+  std::string varies;
   std::vector<Shape> input_shapes, output_shapes;
   std::string layouts;  ///< "plain→channels_last"
 };
@@ -75,6 +72,7 @@ struct PlanOptions {
   int threads = 1;
   size_t max_memory = size_t{2} << 30;
   bool rewrite = true;
+  int64_t max_trips = kDefaultMaxWork;  ///< of all loops in one run
 };
 
 struct Plan {
@@ -90,6 +88,7 @@ struct Plan {
   size_t arena_bytes = 0;
   size_t weights_bytes = 0;
   size_t state_bytes = 0;
+  int64_t max_trips = kDefaultMaxWork;
 };
 
 /// Rewrites the graph by the registry's rules, chooses layouts and kernels, packs weights and lays out the arena.

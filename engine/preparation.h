@@ -1,9 +1,14 @@
 #pragma once
+#include "tally/engine/gap_terms.h"
 #include "tally/engine/layer.h"
 #include "tally/engine/step.h"
 #include "tally/platforms/memory.h"
 
 namespace tally {
+
+struct BufferInfo;
+struct Plan;
+struct TypedGraph;
 
 /// An operand as it will lie in memory.
 struct Placement {
@@ -39,6 +44,15 @@ class Preparation {
   /// Bytes that belong to a context and outlive its runs: recurrent state, caches. `initial`: what a new or reset context
   /// finds there, as many bytes, or empty for zero.
   virtual BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial = {}) = 0;
+
+  // For layers with bodies.
+
+  /// The plan of a body, made by the rules and options of this one; throws Error.
+  virtual std::shared_ptr<const Plan> plan_body(const TypedGraph& body) = 0;
+  /// Weights or state of a body's plan become this plan's own.
+  virtual BufferId adopt(const BufferInfo& buffer) = 0;
+  /// executed − ideal of the layer, whose work is that of its bodies' plans. `varies`: as in PlanRow.
+  virtual void explain(Gap gap, std::string varies) = 0;
 
   /// Appends a step; steps of a layer run in order.
   virtual void add_step(std::unique_ptr<Step> step) = 0;

@@ -20,11 +20,25 @@ struct BufferTable {
   std::vector<std::byte*> address;
 };
 
+/// Bounds the loops of a run whose trips data decide.
+struct TripBudget {
+  int64_t left = 0;
+  const std::string* ended = nullptr;  ///< label of the loop that wanted more, and was ended
+
+  /// One trip more; false where there is none left.
+  bool take(const std::string& loop) noexcept {
+    if (left > 0) return --left, true;
+    if (ended == nullptr) ended = &loop;
+    return false;
+  }
+};
+
 /// What changes from run to run.
 struct RunEnv {
   const KernelTable* kernels = nullptr;
   Tally* tally = nullptr;  ///< of this thread and layer; null when not counting
   int64_t position = 0;    ///< time steps since the context's reset; 0 in whole runs
+  TripBudget* trips = nullptr;  ///< null: no bound
 };
 
 /// A step whose operands are addresses.

@@ -1,7 +1,8 @@
 #include "tally/engine/typed_graph.h"
 
-#include <set>
+#include <algorithm>
 
+#include "tally/engine/body.h"
 #include "tally/engine/evaluate.h"
 
 namespace tally {
@@ -10,6 +11,8 @@ namespace {
 
 /// Constants larger than this keep type and shape only when weights are not evaluated: enough for any shape arithmetic.
 constexpr int64_t kShapeElements = 4096;
+/// Bodies of constant operands that begin more often are left to run instead of being folded.
+constexpr int64_t kFoldedTrips = 1 << 16;
 
 /// Stands for a node whose operator, or whose operands' types, are not known: estimates show it without figures, plans
 /// refuse it.
@@ -31,37 +34,131 @@ class UnknownLayer final : public Layer {
   std::string reason_;
 };
 
+/// Thrown while a body is typed whose results depend on an unknown operator; ends where its node is typed.
+struct UnknownBody {
+  std::string reason;
+};
+
+/// Names as the nodes of one graph see them.
+struct Scope {
+  const Graph* graph;
+  std::string prefix;  ///< that makes its names unique in the model
+  std::string path;    ///< scope of nodes that state none
+  std::map<std::string, ValueId> ids = {};
+};
+
+std::string attribute_of(const Node& node, const Graph& body) {
+  for (const auto& [key, value] : node.attributes) {
+    const auto* graph = std::get_if<std::shared_ptr<const Graph>>(&value);
+    if (graph != nullptr && graph->get() == &body) return key;
+  }
+  return "";
+}
+
+Scope scope_of(const Node& node, const Graph& body, const Scope& around) {
+  const auto named = std::find_if(node.outputs.begin(), node.outputs.end(), [](const auto& o) { return !o.empty(); });
+  const std::string& unique = named == node.outputs.end() ? node.name : *named;
+  return {&body, around.prefix + unique + "/" + attribute_of(node, body) + "/",
+          (node.scope.empty() ? around.path : node.scope) + "/" + node.name};
+}
+
+/// Types a graph, or a body within one: its `outer` then knows the names that the body does not define.
 class Typer {
  public:
   Typer(const Graph& graph, const Registry& registry, const Binding& binding)
-      : graph_(graph), registry_(registry), binding_(binding) {}
+      : registry_(registry), binding_(binding), scopes_{{&graph, "", ""}}, typed_nodes_(&typed_nodes_here_) {}
+  Typer(const Node& node, const Graph& body, Typer& outer, std::vector<std::string> operands)
+      : registry_(outer.registry_),
+        binding_(outer.binding_),
+        scopes_{scope_of(node, body, outer.scopes_.back())},
+        outer_(&outer),
+        outer_operands_(std::move(operands)),
+        typed_nodes_(outer.typed_nodes_) {}
 
   TypedGraph run() {
-    for (const ValueInfo& input : graph_.inputs) add_input(input);
-    for (const Node& node : graph_.nodes) add_node(node);
-    for (const ValueInfo& output : graph_.outputs) {
+    for (const ValueInfo& input : graph().inputs) add_input(input);
+    return run_nodes();
+  }
+
+  Body run_body(std::span<const BodyInput> inputs, const std::string& who) {
+    if (inputs.size() != graph().inputs.size())
+      fail(who, text("a body of ", graph().inputs.size(), " inputs"), text("must have ", inputs.size()));
+    for (size_t i = 0; i < inputs.size(); ++i) add_body_input(graph().inputs[i], inputs[i], who);
+    Body body{std::make_shared<TypedGraph>(run_nodes()), {}, 1};
+    for (ValueId id : body.graph->outputs)
+      if (const TypedValue& value = body.graph->values[static_cast<size_t>(id)]; !value.unknown.empty())
+        throw UnknownBody{value.unknown};
+    body.captures = std::move(captures_);
+    return body;
+  }
+
+ private:
+  const Graph& graph() const { return *scopes_.front().graph; }
+
+  TypedGraph run_nodes() {
+    for (const Node& node : graph().nodes) add_node(node);
+    for (const ValueInfo& output : graph().outputs) {
       out_.outputs.push_back(id_of(output.name, "graph output"));
       out_.output_names.push_back(output.name);
     }
+    out_.inputs.insert(out_.inputs.end(), captured_.begin(), captured_.end());
     remove_dead();
     for (size_t i = 0; i < out_.nodes.size(); ++i) out_.nodes[i].origins = {static_cast<int>(i)};
     return std::move(out_);
   }
 
- private:
-  ValueId add_value(TypedValue value) {
+  void define(Scope& scope, const std::string& name, ValueId id) {
+    if (!scope.ids.emplace(name, id).second) fail("graph", "value '" + name + "'", "must be produced once");
+  }
+
+  ValueId add_value_to(Scope& scope, TypedValue value) {
     const auto id = static_cast<ValueId>(out_.values.size());
-    if (!ids_.emplace(value.name, id).second) fail("graph", "value '" + value.name + "'", "must be produced once");
+    define(scope, value.name, id);
     out_.values.push_back(std::move(value));
     return id;
   }
+  ValueId add_value(TypedValue value) { return add_value_to(scopes_.back(), std::move(value)); }
 
-  /// A value by name; an initialiser becomes a value when it is first used.
+  /// A value by name, of the innermost graph that has one; an initialiser becomes a value when it is first used.
   ValueId id_of(const std::string& name, const std::string& user) {
-    if (const auto it = ids_.find(name); it != ids_.end()) return it->second;
-    const auto it = graph_.initializers.find(name);
-    if (it == graph_.initializers.end()) fail(user, "input '" + name + "'", "must be produced by a node, an initializer or a graph input");
-    return add_value({name, it->second.dtype(), it->second.shape(), it->second, name});
+    for (size_t s = scopes_.size(); s-- > 0;) {
+      Scope& scope = scopes_[s];
+      if (const auto it = scope.ids.find(name); it != scope.ids.end()) return it->second;
+      if (const auto it = scope.graph->initializers.find(name); it != scope.graph->initializers.end())
+        return add_value_to(scope, {name, it->second.dtype(), it->second.shape(), it->second, scope.prefix + name});
+    }
+    if (outer_ == nullptr)
+      fail(user, "input '" + name + "'", "must be produced by a node, an initializer or a graph input");
+    return capture(name, user);
+  }
+
+  /// A value of the graphs around: constant here too, or else one more input.
+  ValueId capture(const std::string& name, const std::string& user) {
+    const ValueId outside = outer_->id_of(name, user);
+    TypedValue value = outer_->out_.values[static_cast<size_t>(outside)];
+    value.name = name;
+    const bool constant = value.constant.has_value();
+    const ValueId id = add_value_to(scopes_.front(), std::move(value));
+    if (constant) return id;
+    const auto operand = std::find(outer_operands_.begin(), outer_operands_.end(), name);
+    if (operand == outer_operands_.end())
+      fail(user, "input '" + name + "'", "must be an operand of the node around it", ErrorCode::internal);
+    captures_.push_back(static_cast<int>(operand - outer_operands_.begin()));
+    captured_.push_back(id);
+    return id;
+  }
+
+  void add_body_input(const ValueInfo& declared, const BodyInput& input, const std::string& node) {
+    const std::string who = node + " input '" + declared.name + "' of its body";
+    if (declared.dtype != DType::undefined && declared.dtype != input.type.dtype)
+      fail(who, text("dtype ", name_of(declared.dtype)), text("must be ", name_of(input.type.dtype)));
+    check_declared(who, declared, input.type.shape);
+    TypedValue value{declared.name, input.type.dtype, input.type.shape, {}, {}};
+    if (input.value != nullptr) {
+      value.constant = *input.value;
+      value.source = scopes_.front().prefix + declared.name;
+    }
+    out_.inputs.push_back(add_value(std::move(value)));
   }
 
   void add_input(const ValueInfo& input) {
@@ -136,17 +233,27 @@ class Typer {
     typed.name = node.name;
     typed.op = node.op;
     typed.scope = node.scope;
-    for (const std::string& name : node.inputs) typed.inputs.push_back(name.empty() ? kAbsent : id_of(name, node.label()));
+    if (typed.scope.empty()) typed.scope = scopes_.back().path;
+    charge(node);
+    const std::vector<std::string> names = operand_names(node);
+    for (const std::string& name : names) typed.inputs.push_back(name.empty() ? kAbsent : id_of(name, node.label()));
     if (binding_.allow_unknown)
       if (const std::string reason = unknown_reason(node, typed); !reason.empty())
         return add_unknown_node(node, std::move(typed), reason);
     typed.layer = registry_.make(node);
     const std::vector<Operand> operands = out_.operands(typed);
-    if (!operands.empty() && !operands[0].present) fail(node.label(), "an absent first input", "must be given");
+    if (const Graph* branch = typed.layer->taken_branch(operands)) return inline_branch(node, *branch);
+    if (!operands.empty() && !operands[0].present && !typed.layer->first_input_optional())
+      fail(node.label(), "an absent first input", "must be given");
     for (size_t i = 0; i < operands.size(); ++i)
       if (typed.layer->needs_value(static_cast<int>(i)) && operands[i].present &&
           (operands[i].constant == nullptr || !operands[i].constant->has_data()))
         fail(node.label(), "input '" + operands[i].name + "'", "must be constant or bound before planning");
+    try {
+      type_bodies(node, typed, operands, names);
+    } catch (const UnknownBody& unknown) {
+      return add_unknown_node(node, std::move(typed), unknown.reason);
+    }
     const std::vector<TensorType> types = infer(node, *typed.layer, operands);
     size_t wanted_outputs = node.outputs.size();  // without the trailing ones that nobody wants
     while (wanted_outputs > 0 && node.outputs[wanted_outputs - 1].empty()) --wanted_outputs;
@@ -164,12 +271,62 @@ class Typer {
       if (!folded.empty()) {
         value.constant = folded[i];
         const bool same = typed.layer->keeps_identity() && !typed.inputs.empty() && typed.inputs[0] != kAbsent;
-        value.source = same ? out_.values[static_cast<size_t>(typed.inputs[0])].source : node.outputs[i];
+        value.source = same ? out_.values[static_cast<size_t>(typed.inputs[0])].source
+                            : scopes_.back().prefix + node.outputs[i];
       }
       typed.outputs.push_back(add_value(std::move(value)));
       wanted = true;
     }
     if (folded.empty() && wanted) out_.nodes.push_back(std::move(typed));
+  }
+
+  void charge(const Node& node) {
+    *typed_nodes_ += outer_ == nullptr && scopes_.size() == 1 ? 0 : 1;
+    *typed_nodes_ += nodes_within_bodies(node);
+    if (*typed_nodes_ > kMaxTypedNodes)
+      fail(node.label(), text("bodies of more than ", kMaxTypedNodes, " nodes, those of each trip counted"),
+           "must be fewer", ErrorCode::limit);
+  }
+
+  /// The branch's nodes take the place of the node.
+  void inline_branch(const Node& node, const Graph& branch) {
+    if (branch.outputs.size() < node.outputs.size())
+      fail(node.label(), text("a branch of ", branch.outputs.size(), " outputs"),
+           text("must have ", node.outputs.size()));
+    scopes_.push_back(scope_of(node, branch, scopes_.back()));
+    for (const Node& inner : branch.nodes) add_node(inner);
+    std::vector<ValueId> outputs;
+    for (const ValueInfo& output : branch.outputs) outputs.push_back(id_of(output.name, node.label()));
+    scopes_.pop_back();
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      if (!node.outputs[i].empty()) define(scopes_.back(), node.outputs[i], outputs[i]);
+  }
+
+  class NodeBodies final : public BodyTyper {
+   public:
+    NodeBodies(Typer& typer, const Node& node, const std::vector<std::string>& operands)
+        : typer_(typer), node_(node), operands_(operands) {}
+    Body type(const Graph& body, std::span<const BodyInput> inputs) override {
+      *typer_.typed_nodes_ += 1;
+      return Typer(node_, body, typer_, operands_).run_body(inputs, node_.label());
+    }
+    int64_t max_trips() const override { return typer_.binding_.max_trips; }
+
+   private:
+    Typer& typer_;
+    const Node& node_;
+    const std::vector<std::string>& operands_;
+  };
+
+  void type_bodies(const Node& node, TypedNode& typed, const std::vector<Operand>& operands,
+                   const std::vector<std::string>& names) {
+    NodeBodies typer(*this, node, names);
+    std::shared_ptr<const Layer> layer = typed.layer->with_bodies(operands, typer);
+    if (layer == nullptr) return;
+    typed.layer = std::move(layer);
+    if (const int64_t trips = trips_of(*typed.layer->bodies()); trips > binding_.max_trips)
+      fail(node.label(), text(trips, " trips"), text("must be at most ", binding_.max_trips, " (--max-macs)"),
+           ErrorCode::limit);
   }
 
   /// The layer's shape rule; an error that names no node (an operand of the wrong type) gets this one's name.
@@ -186,6 +343,7 @@ class Typer {
   std::vector<Tensor> fold(const TypedNode& node, const std::vector<Operand>& operands,
                            const std::vector<TensorType>& types) const {
     if (std::vector<Tensor> values = node.layer->values_from_types(operands, types); !values.empty()) return values;
+    if (const Bodies* bodies = node.layer->bodies(); bodies != nullptr && trips_of(*bodies) > kFoldedTrips) return {};
     bool known = !operands.empty();
     bool small = true;
     for (const Operand& operand : operands) {
@@ -196,7 +354,7 @@ class Typer {
     }
     for (const TensorType& type : types) small = small && element_count(type.shape) <= kShapeElements;
     if (operands.empty()) return {};
-    if (known && (binding_.evaluate_weights || small)) return evaluate(node, operands, types);
+    if (known && (binding_.evaluate_weights || small)) return evaluate(node, operands, types, kFoldedTrips);
     std::vector<Tensor> values;
     for (const TensorType& type : types) values.push_back(Tensor::without_data(type.dtype, type.shape));
     return values;
@@ -220,11 +378,17 @@ class Typer {
     out_.nodes.assign(std::make_move_iterator(live.rbegin()), std::make_move_iterator(live.rend()));
   }
 
-  const Graph& graph_;
   const Registry& registry_;
   const Binding& binding_;
   TypedGraph out_;
-  std::map<std::string, ValueId> ids_;
+  std::vector<Scope> scopes_;  ///< the graph, and the branches that now stand in it
+  // Of a body.
+  Typer* outer_ = nullptr;
+  std::vector<std::string> outer_operands_;  ///< of the node whose body it is
+  std::vector<int> captures_;
+  std::vector<ValueId> captured_;
+  int64_t typed_nodes_here_ = 0;
+  int64_t* typed_nodes_;  ///< of the outermost graph
 };
 
 }  // namespace
@@ -253,31 +417,6 @@ std::vector<TensorType> TypedGraph::output_types(const TypedNode& node) const {
     list.push_back({value.dtype, value.shape});
   }
   return list;
-}
-
-std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registry& registry, bool allow_unknown) {
-  std::set<std::string> needed;
-  for (size_t i = graph.nodes.size(); i-- > 0;) {
-    const Node& node = graph.nodes[i];
-    bool all = false;
-    for (const std::string& output : node.outputs) all = all || needed.contains(output);
-    if (all) {
-      // A value that planning needs: everything it is computed from is needed too, but for operands of which only the
-      // extents count (Shape).
-      if (node.op == "Shape" || node.op == "Size") continue;
-      for (const std::string& input : node.inputs)
-        if (!input.empty()) needed.insert(input);
-      continue;
-    }
-    if (allow_unknown && !registry.knows(node)) continue;
-    const std::unique_ptr<Layer> layer = registry.make(node);
-    for (size_t k = 0; k < node.inputs.size(); ++k)
-      if (!node.inputs[k].empty() && layer->needs_value(static_cast<int>(k))) needed.insert(node.inputs[k]);
-  }
-  std::vector<std::string> names;
-  for (const ValueInfo& input : graph.inputs)
-    if (needed.contains(input.name)) names.push_back(input.name);
-  return names;
 }
 
 TypedGraph type_graph(const Graph& graph, const Registry& registry, const Binding& binding) {

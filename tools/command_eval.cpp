@@ -82,6 +82,7 @@ void classify(Context& context, const ImageFeed& feed, bool quiet, Score& score)
     context.reset();
     const int64_t before = ticks();
     context.run();
+    context.require_complete();
     latencies.push_back(static_cast<double>(ticks() - before) * ns_per_tick);
     if (half)
       append_classes(context.output<Half>(0), feed.batch(), score.predicted);

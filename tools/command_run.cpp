@@ -112,6 +112,7 @@ int run_command(Options options) {
     run_marked(context);
     write_data(claim, options.claims);
   }
+  context.require_complete();
   if (!options.folder.empty()) write_outputs(context, options.folder);
   write_report(
       run_report(loaded, context), [&] { return run_document(loaded, context); }, options.output);

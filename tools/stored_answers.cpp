@@ -74,6 +74,7 @@ DataSetResult check_data_set(Context& context, const fs::path& folder, const Tol
   context.feed(inputs);
   context.reset();
   context.run();
+  context.require_complete();
   DataSetResult result{folder, {}};
   for (size_t k = 0; k < context.plan().outputs.size(); ++k) {
     const fs::path file = folder / fmt::format("output_{}.pb", k);
