@@ -41,8 +41,12 @@ struct Context::Impl {
     for (const BufferInfo& info : next->buffers) {
       std::byte* address = nullptr;
       switch (info.kind) {
-        case BufferKind::arena: address = new_arena.data() + info.offset; break;
-        case BufferKind::weights: address = const_cast<std::byte*>(info.data); break;
+        case BufferKind::arena:
+          address = new_arena.data() + info.offset;
+          break;
+        case BufferKind::weights:
+          address = const_cast<std::byte*>(info.data);
+          break;
         case BufferKind::state:
           new_states.emplace_back(std::max<size_t>(info.bytes, 64));
           address = new_states.back().data();
@@ -82,6 +86,7 @@ struct Context::Impl {
 
   void reset() noexcept {
     position = 0;
+    trips.ended = nullptr;
     for (size_t b = 0; plan != nullptr && b < plan->buffers.size(); ++b) {
       const BufferInfo& info = plan->buffers[b];
       if (info.kind != BufferKind::state || info.bytes == 0) continue;
@@ -94,23 +99,25 @@ struct Context::Impl {
 
   /// Values that the plan depends on are in it; their buffers hold them all the same, for who reads them back.
   void copy_in(const PlanInput& input, const Tensor& tensor) {
-    if (tensor.bytes() > 0) std::memcpy(table.address[static_cast<size_t>(input.buffer)], tensor.data(), tensor.bytes());
+    if (tensor.bytes() > 0)
+      std::memcpy(table.address[static_cast<size_t>(input.buffer)], tensor.data(), tensor.bytes());
   }
 
   void clear_tallies() noexcept {
     for (std::vector<Tally>& tallies : thread_tallies) std::fill(tallies.begin(), tallies.end(), Tally{});
   }
 
-  void run(const KernelTable& kernels) noexcept {
+  void run(const KernelTable& kernels, RunRecord* record) noexcept {
     if (team->size() == 1)
-      run_thread(0, kernels, nullptr);
+      run_thread(0, kernels, record);
     else
-      team->run([&](int thread) noexcept { run_thread(thread, kernels, nullptr); });
+      team->run([&](int thread) noexcept { run_thread(thread, kernels, record); });
+    if (plan->timeline) ++position;
   }
 
   /// Only the first thread runs loops.
   void run_thread(int thread, const KernelTable& kernels, RunRecord* record) noexcept {
-    if (thread == 0) trips = {plan->max_trips};
+    if (thread == 0) trips.left = plan->max_trips;
     const int threads = team->size();
     const bool clock = record != nullptr && record->clock && thread == 0;
     int64_t before = clock ? ticks() : 0;
@@ -154,8 +161,10 @@ void Context::feed(const std::map<std::string, Tensor>& inputs) {
   std::map<std::string, Shape> shapes;
   std::map<std::string, Tensor> values;
   for (const auto& [name, tensor] : inputs) {
-    const auto declared = std::find_if(graph.inputs.begin(), graph.inputs.end(), [&](const ValueInfo& v) { return v.name == name; });
-    if (declared == graph.inputs.end()) fail("input '" + name + "'", "no such input", "must be one of the graph's", ErrorCode::model);
+    const auto declared =
+        std::find_if(graph.inputs.begin(), graph.inputs.end(), [&](const ValueInfo& v) { return v.name == name; });
+    if (declared == graph.inputs.end())
+      fail("input '" + name + "'", "no such input", "must be one of the graph's", ErrorCode::model);
     if (declared->dtype != DType::undefined && declared->dtype != tensor.dtype())
       fail("input '" + name + "'", text("dtype ", name_of(tensor.dtype())), text("must be ", name_of(declared->dtype)));
     if (std::find(carrying.begin(), carrying.end(), name) != carrying.end())
@@ -175,20 +184,35 @@ void Context::feed(const std::map<std::string, Tensor>& inputs) {
     const auto it = inputs.find(input.name);
     if (it == inputs.end()) continue;
     if (it->second.shape() != input.type.shape)
-      fail("input '" + input.name + "'", "shape " + to_string(it->second.shape()), "must be " + to_string(input.type.shape));
+      fail("input '" + input.name + "'", "shape " + to_string(it->second.shape()),
+           "must be " + to_string(input.type.shape));
     impl_->copy_in(input, it->second);
   }
 }
+
+int64_t Context::position() const { return impl_->position; }
 
 std::span<std::byte> Context::input_bytes(const std::string& name, DType asked) {
   for (const PlanInput& input : plan().inputs) {
     if (input.name != name) continue;
     if (input.type.dtype != asked)
-      fail("input '" + name + "'", text("asked as ", name_of(asked)), text("must be ", name_of(input.type.dtype)), ErrorCode::usage);
-    if (input.bound_by_value) fail("input '" + name + "'", "written in place", "must be fed: the plan depends on its value", ErrorCode::usage);
-    return {impl_->table.address[static_cast<size_t>(input.buffer)], impl_->plan->buffers[static_cast<size_t>(input.buffer)].bytes};
+      fail("input '" + name + "'", text("asked as ", name_of(asked)), text("must be ", name_of(input.type.dtype)),
+           ErrorCode::usage);
+    if (input.bound_by_value)
+      fail("input '" + name + "'", "written in place", "must be fed: the plan depends on its value", ErrorCode::usage);
+    return {impl_->table.address[static_cast<size_t>(input.buffer)],
+            impl_->plan->buffers[static_cast<size_t>(input.buffer)].bytes};
   }
   fail("input '" + name + "'", "no such input", "must be one of the graph's", ErrorCode::usage);
+}
+
+std::span<std::byte> Context::input_data(size_t index) {
+  const PlanInput& input = plan().inputs.at(index);
+  return input_bytes(input.name, input.type.dtype);
+}
+
+std::span<const std::byte> Context::output_data(size_t index) const {
+  return output_bytes(index, plan().outputs.at(index).type.dtype);
 }
 
 std::span<std::byte> Context::output_bytes(size_t index, DType asked) const {
@@ -196,8 +220,10 @@ std::span<std::byte> Context::output_bytes(size_t index, DType asked) const {
     fail("output", text("index ", index), text("must be below ", plan().outputs.size()), ErrorCode::usage);
   const PlanOutput& output = impl_->plan->outputs[index];
   if (output.type.dtype != asked)
-    fail("output '" + output.name + "'", text("asked as ", name_of(asked)), text("must be ", name_of(output.type.dtype)), ErrorCode::usage);
-  return {impl_->table.address[static_cast<size_t>(output.buffer)], impl_->plan->buffers[static_cast<size_t>(output.buffer)].bytes};
+    fail("output '" + output.name + "'", text("asked as ", name_of(asked)),
+         text("must be ", name_of(output.type.dtype)), ErrorCode::usage);
+  return {impl_->table.address[static_cast<size_t>(output.buffer)],
+          impl_->plan->buffers[static_cast<size_t>(output.buffer)].bytes};
 }
 
 size_t Context::output_index(const std::string& name) const {
@@ -218,12 +244,23 @@ Tensor Context::output_tensor(size_t index) const {
 
 void Context::run() noexcept {
   Impl& impl = *impl_;
-  if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, false));
+  if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, false), nullptr);
+}
+
+void Context::step() noexcept {
+  run();
+  const Impl& impl = *impl_;
+  if (impl.plan == nullptr || !impl.plan->timeline) return;
+  for (const auto& [output, input] : impl.plan->timeline->carries) {
+    const auto from = static_cast<size_t>(impl.plan->outputs[output].buffer);
+    const auto to = static_cast<size_t>(impl.plan->inputs[input].buffer);
+    std::memcpy(impl.table.address[to], impl.table.address[from], impl.plan->buffers[to].bytes);
+  }
 }
 
 void Context::require_complete() const {
   if (const std::string* loop = impl_->trips.ended)
-    fail(*loop, text("more than ", plan().max_trips, " trips in all"), "must be fewer (--max-macs)", ErrorCode::limit);
+    fail(*loop, text("trips worth more than ", plan().max_trips, " MACs"), "must be fewer (--max-macs)", ErrorCode::limit);
 }
 
 void Context::reset() noexcept { impl_->reset(); }
@@ -243,16 +280,13 @@ void Context::run_recorded(RunRecord& record) noexcept {
   const KernelTable& kernels = kernel_table(impl.plan->isa, record.count);
   std::fill(record.ticks.begin(), record.ticks.end(), 0);
   if (record.count) impl.clear_tallies();
-  if (impl.team->size() == 1)
-    impl.run_thread(0, kernels, &record);
-  else
-    impl.team->run([&](int thread) noexcept { impl.run_thread(thread, kernels, &record); });
+  impl.run(kernels, &record);
   if (record.count) read_tallies(record);
 }
 
 void Context::run_counting() noexcept {
   Impl& impl = *impl_;
-  if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, true));
+  if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, true), nullptr);
 }
 
 void Context::read_tallies(RunRecord& record) noexcept {

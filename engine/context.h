@@ -12,10 +12,10 @@ namespace tally {
 
 /// What a run may record besides its outputs. Filled by Context::run_recorded.
 struct RunRecord {
-  bool count = false;            ///< run the counting kernels
-  bool clock = false;            ///< read the clock once after each row
-  std::vector<Tally> tallies;    ///< by plan row
-  std::vector<int64_t> ticks;    ///< by plan row
+  bool count = false;          ///< run the counting kernels
+  bool clock = false;          ///< read the clock once after each row
+  std::vector<Tally> tallies;  ///< by plan row
+  std::vector<int64_t> ticks;  ///< by plan row
 };
 
 /// Buffers, bound steps and state of one user of a model. Many may share a model; one context belongs to one thread at a
@@ -39,24 +39,38 @@ class Context {
 
   /// An input's elements, to be written in place. Throws Error(usage) on an unknown name or another type.
   template <class T>
-  std::span<T> input(const std::string& name) { return typed<T>(input_bytes(name, type_of<T>())); }
+  std::span<T> input(const std::string& name) {
+    return typed<T>(input_bytes(name, type_of<T>()));
+  }
   /// An output's elements after run(), by position or name.
   template <class T>
-  std::span<const T> output(size_t index) const { return typed<const T>(output_bytes(index, type_of<T>())); }
+  std::span<const T> output(size_t index) const {
+    return typed<const T>(output_bytes(index, type_of<T>()));
+  }
   template <class T>
-  std::span<const T> output(const std::string& name) const { return output<T>(output_index(name)); }
+  std::span<const T> output(const std::string& name) const {
+    return output<T>(output_index(name));
+  }
+  /// Bytes of plan().inputs[index] and plan().outputs[index], whatever their type.
+  std::span<std::byte> input_data(size_t index);
+  std::span<const std::byte> output_data(size_t index) const;
   /// A copy of an output.
   Tensor output_tensor(size_t index) const;
   size_t output_index(const std::string& name) const;
 
   /// One inference. No allocation, lock, system call (with one thread) or exception.
   void run() noexcept;
-  /// One time step of a streamed model; the same as run() where nothing is recurrent.
-  void step() noexcept { run(); }
-  /// Throws Error(limit) where the last run had to end a loop that would have made more trips than the model may
-  /// (LoadOptions::max_macs): its results are then none. Only loops whose trips data decide can come to that.
+  /// Throws Error(limit) where a run since the last reset() had to end a loop whose trips, as planned, take longer than as
+  /// many multiply-accumulates as the model may make (LoadOptions::max_macs): its results are then none. Only loops whose
+  /// trips data decide can come to that.
   void require_complete() const;
-  /// Sets recurrent state and caches to their first content.
+  /// One time step of a model loaded with `stream`, whose inputs and outputs hold one step: run(), then state that the
+  /// graph hands out and in (Timeline::carries) goes from its outputs to its inputs. Steps beyond a bounded timeline
+  /// repeat the last position of its tables and caches: safe, but no result.
+  void step() noexcept;
+  /// Time steps since the last reset().
+  int64_t position() const;
+  /// Sets recurrent state and caches to their first content, and the position to 0.
   void reset() noexcept;
 
   /// As run(), with counting kernels and clock readings as asked. `record`'s vectors are sized by the plan's rows.
@@ -91,18 +105,57 @@ class Context {
   std::unique_ptr<Impl> impl_;
 };
 
-template <> inline DType Context::type_of<float>() { return DType::f32; }
-template <> inline DType Context::type_of<double>() { return DType::f64; }
-template <> inline DType Context::type_of<Half>() { return DType::f16; }
-template <> inline DType Context::type_of<BFloat16>() { return DType::bf16; }
-template <> inline DType Context::type_of<int8_t>() { return DType::i8; }
-template <> inline DType Context::type_of<uint8_t>() { return DType::u8; }
-template <> inline DType Context::type_of<int16_t>() { return DType::i16; }
-template <> inline DType Context::type_of<uint16_t>() { return DType::u16; }
-template <> inline DType Context::type_of<int32_t>() { return DType::i32; }
-template <> inline DType Context::type_of<uint32_t>() { return DType::u32; }
-template <> inline DType Context::type_of<int64_t>() { return DType::i64; }
-template <> inline DType Context::type_of<uint64_t>() { return DType::u64; }
-template <> inline DType Context::type_of<bool>() { return DType::boolean; }
+template <>
+inline DType Context::type_of<float>() {
+  return DType::f32;
+}
+template <>
+inline DType Context::type_of<double>() {
+  return DType::f64;
+}
+template <>
+inline DType Context::type_of<Half>() {
+  return DType::f16;
+}
+template <>
+inline DType Context::type_of<BFloat16>() {
+  return DType::bf16;
+}
+template <>
+inline DType Context::type_of<int8_t>() {
+  return DType::i8;
+}
+template <>
+inline DType Context::type_of<uint8_t>() {
+  return DType::u8;
+}
+template <>
+inline DType Context::type_of<int16_t>() {
+  return DType::i16;
+}
+template <>
+inline DType Context::type_of<uint16_t>() {
+  return DType::u16;
+}
+template <>
+inline DType Context::type_of<int32_t>() {
+  return DType::i32;
+}
+template <>
+inline DType Context::type_of<uint32_t>() {
+  return DType::u32;
+}
+template <>
+inline DType Context::type_of<int64_t>() {
+  return DType::i64;
+}
+template <>
+inline DType Context::type_of<uint64_t>() {
+  return DType::u64;
+}
+template <>
+inline DType Context::type_of<bool>() {
+  return DType::boolean;
+}
 
 }  // namespace tally

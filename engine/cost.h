@@ -17,6 +17,7 @@ enum class Role {
   activation,  ///< data (also what a constant is never asked for)
   weight,      ///< params and bytes_weights
   buffer,      ///< buffers and bytes_weights: BatchNormalization's mean and variance
+  state,       ///< recurrent state that is fed: no params, no bytes
   constant,    ///< constants and bytes_weights: masks, position tables
   free,        ///< neither params nor bytes: shapes, axes, scales, one-element operands
 };

@@ -43,7 +43,7 @@ class Accountant {
         count_constant(row, value, role);
       else if (role != Role::free || !node.layer->needs_value(static_cast<int>(i))) {
         row.input_shapes.push_back(value.shape);
-        if (row.cost.view || bodies != nullptr) continue;
+        if (row.cost.view || role == Role::state || bodies != nullptr) continue;
         if (read.insert(node.inputs[i]).second) row.bytes_read += bytes_of_value(value);
       }
     }
@@ -99,7 +99,7 @@ class Accountant {
   }
 
   void count_constant(NodeEstimate& row, const TypedValue& value, Role role) {
-    if (role == Role::free || role == Role::activation) return;
+    if (role == Role::free || role == Role::activation || role == Role::state) return;
     const int64_t elements = element_count(value.shape);
     row.bytes_weights += bytes_of_value(value);
     if (role == Role::constant) {

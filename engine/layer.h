@@ -59,10 +59,15 @@ inline constexpr int kNoTimeAxis = -1;
 struct StreamStep {
   std::string obstacle;                ///< why the layer cannot run step by step; empty where it can
   std::shared_ptr<const Layer> layer;  ///< what runs a step; null: the layer itself
-  std::vector<int> time_axes;  ///< of each output; kNoTimeAxis: what the whole run gives is what the last step gives
+  /// Of each output; kNoTimeAxis: what the whole run gives is what the last step gives.
+  std::vector<int> time_axes;
   std::vector<std::pair<int, Tensor>> constants;  ///< operands that a step takes instead (a target shape with T = 1)
   /// Constant operands that differ from step to step, with the axis along which: a step takes the slice at its position.
   std::vector<std::pair<int, int>> tables;
+  /// (input, output): what a step gives there is what the next one takes here. State that the caller hands in and out.
+  std::vector<std::pair<int, int>> carries;
+  bool stateful = false;  ///< a step depends on those before it
+  bool bounded = false;   ///< it keeps something of every step, and has room for as many as the whole sequence has
 };
 
 class Layer {
@@ -138,7 +143,9 @@ class Layer {
   virtual StreamStep stream(Operands in, std::span<const int> time_axes) const {
     (void)in;
     (void)time_axes;
-    return {"takes several time steps at once", nullptr, {}, {}, {}};
+    StreamStep step;
+    step.obstacle = "takes several time steps at once";
+    return step;
   }
 
   /// The ways to run, at least one of them all plain. Never called for views.

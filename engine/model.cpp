@@ -115,7 +115,7 @@ std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shap
   light.evaluate_weights = false;
   impl_->check_macs(estimate_graph(type_graph(impl_->graph, impl_->registry, light)));
   PlanOptions plan_options{impl_->isa, impl_->options.threads, impl_->options.max_memory, impl_->options.rewrite,
-                           impl_->options.max_macs};
+                           impl_->options.stream, impl_->options.max_macs};
   auto plan = make_plan(type_graph(impl_->graph, impl_->registry, binding), impl_->registry.rules, plan_options);
   impl_->plans.emplace(std::move(key), plan);
   return plan;

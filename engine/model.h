@@ -19,6 +19,7 @@ struct LoadOptions {
   int64_t max_macs = kDefaultMaxWork;    ///< per inference; bounds loop trips too
   bool weights = true;                    ///< false: for estimates only, values of large weights are not read
   bool rewrite = true;                    ///< false: no absorption; every node runs as it stands
+  bool stream = false;                    ///< plan one time step of a model made for whole sequences
   bool allow_unknown = false;             ///< estimates only: unknown operators become rows of unknown cost
 };
 

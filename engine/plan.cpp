@@ -6,18 +6,15 @@
 #include "tally/engine/arena.h"
 #include "tally/engine/gap.h"
 #include "tally/engine/layout.h"
+#include "tally/engine/plan_row.h"
 #include "tally/engine/reorder.h"
 #include "tally/engine/rewrite.h"
+#include "tally/engine/share.h"
 #include "tally/platforms/kernels/planned_map.h"
 
 namespace tally {
 
 namespace {
-
-/// Work that threads must save before they are worth waking (17–39 µs on the machines measured) and, once awake, before a
-/// step is worth a barrier.
-constexpr double kCyclesToWake = 150e3;
-constexpr double kCyclesToShare = 8e3;
 
 class Planner final : public Preparation {
  public:
@@ -33,7 +30,11 @@ class Planner final : public Preparation {
   }
 
   void set_estimate(Estimate estimate) { plan_->estimate = std::move(estimate); }
-  TypedGraph& graph() { return graph_; }
+  /// Of a graph that runs one time step: what is ideal for its nodes.
+  void set_timeline(Timeline timeline, Estimate step) {
+    plan_->timeline = std::move(timeline);
+    step_estimate_ = std::move(step);
+  }
 
   std::shared_ptr<const Plan> run() {
     candidates_ = choose_candidates(graph_, kernels_);
@@ -43,7 +44,7 @@ class Planner final : public Preparation {
       if (!graph_.nodes[i].dead) add_node(static_cast<int>(i));
     place_outputs();
     lay_out();
-    choose_threads();
+    share_work(*plan_);
     return plan_;
   }
 
@@ -80,13 +81,14 @@ class Planner final : public Preparation {
     return add_buffer({node_->name + " scratch", BufferKind::arena, bytes, 0, nullptr, nullptr});
   }
 
-  BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial) override {
+  BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial, size_t growth) override {
     BufferInfo info{std::move(name), BufferKind::state, bytes, 0, nullptr, nullptr};
     if (initial.size() > 0) {
       auto owned = std::make_shared<AlignedBuffer>(std::move(initial));
       info.data = owned->data();
       info.keep_alive = std::move(owned);
     }
+    info.growth = growth;
     plan_->state_bytes += bytes;
     check_memory(plan_->state_bytes);
     return add_buffer(std::move(info));
@@ -95,6 +97,7 @@ class Planner final : public Preparation {
   std::shared_ptr<const Plan> plan_body(const TypedGraph& body) override {
     PlanOptions options = options_;
     options.threads = 1;
+    options.stream = false;  // the graph around it already is of one step
     return make_plan(body, rules_, options);
   }
 
@@ -124,7 +127,8 @@ class Planner final : public Preparation {
     const TypedValue& value = graph_.values[static_cast<size_t>(id)];
     Placement p{{value.dtype, value.shape}, layout, buffer, 0};
     if (value.shape.size() >= 2) p.channel_stride = value.shape[1];
-    if (layout == Layout::channels_last) p.channel_stride = padded_channels(value.shape[1], kernels_.geometry.channel_pad);
+    if (layout == Layout::channels_last)
+      p.channel_stride = padded_channels(value.shape[1], kernels_.geometry.channel_pad);
     return p;
   }
 
@@ -174,7 +178,8 @@ class Planner final : public Preparation {
     for (const TypedNode& node : graph_.nodes) {
       if (node.dead) continue;
       if (const int view = node.layer->view_of(); view >= 0) {
-        root_[static_cast<size_t>(node.outputs[0])] = root_[static_cast<size_t>(node.inputs[static_cast<size_t>(view)])];
+        root_[static_cast<size_t>(node.outputs[0])] =
+            root_[static_cast<size_t>(node.inputs[static_cast<size_t>(view)])];
         continue;
       }
       for (ValueId id : node.inputs)
@@ -186,8 +191,10 @@ class Planner final : public Preparation {
   void place_inputs() {
     for (ValueId id : graph_.inputs) {
       const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-      const BufferId buffer = add_buffer({value.name, BufferKind::input, stored_bytes(id, Layout::plain), 0, nullptr, nullptr});
-      plan_->inputs.push_back({value.name, {value.dtype, value.shape}, buffer, value.constant.has_value()});
+      const BufferId buffer =
+          add_buffer({value.name, BufferKind::input, stored_bytes(id, Layout::plain), 0, nullptr, nullptr});
+      const int axis = plan_->timeline ? plan_->timeline->input_axes[plan_->inputs.size()] : kNoTimeAxis;
+      plan_->inputs.push_back({value.name, {value.dtype, value.shape}, buffer, axis, value.constant.has_value()});
       placed_[{id, Layout::plain}] = buffer;
     }
   }
@@ -219,7 +226,7 @@ class Planner final : public Preparation {
     row.op = node.op;
     row.kernel = candidate.kernel;
     row.origins = node.origins;
-    describe(row);
+    describe(row, index);
     begin_row(std::move(row));
     if (node.layer->view_of() >= 0) return;
     for (ValueId id : node.inputs)
@@ -230,40 +237,35 @@ class Planner final : public Preparation {
     const int current = static_cast<int>(plan_->rows.size()) - 1;
     for (size_t k = 0; k < node.outputs.size(); ++k)
       if (node.outputs[k] != kAbsent) touch(placed_.at({node.outputs[k], candidate.outputs[k]}), current);
+    // A row that no ONNX node stands behind only moves data.
+    if (node.origins.empty()) return finish_moving_row("time_slice");
     PlanRow& done = plan_->rows.back();
     done.gap = explained_ ? *explained_ : explain_gap(done, moved_bytes());
   }
 
-  void describe(PlanRow& row) const {
+  void describe(PlanRow& row, int index) const {
     for (int origin : node_->origins) {
       const NodeEstimate& e = plan_->estimate.layers[static_cast<size_t>(origin)];
       row.nodes.push_back(e.name);
-      row.ideal.macs += e.cost.macs;
-      row.ideal.bytes_read += e.bytes_read;
-      row.ideal.bytes_weights += e.bytes_weights;
-      row.ideal.bytes_written += e.bytes_written;
+      if (!plan_->timeline) add_ideal(row.ideal, e);
     }
-    for (size_t k = 0; k < operands_.size(); ++k)
-      if (operands_[k].present && operands_[k].constant == nullptr) row.input_shapes.push_back(operands_[k].shape);
-    for (const TensorType& type : types_) row.output_shapes.push_back(type.shape);
-    row.dtype = types_.empty() ? DType::undefined : types_[0].dtype;
-    const auto name = [](Layout l) { return l == Layout::plain ? "plain" : "channels_last"; };
-    const Layout in = candidate_->inputs.empty() ? Layout::plain : candidate_->inputs[0];
-    row.layouts = std::string(name(in)) + "→" + name(candidate_->outputs.empty() ? Layout::plain : candidate_->outputs[0]);
+    if (plan_->timeline) add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
+    describe_operands(row, *node_, *candidate_, operands_, types_);
   }
 
   /// What the row moves ideally, its absorbed intermediate tensors left out.
   MovedBytes moved_bytes() const {
     MovedBytes moved;
     std::set<ValueId> seen;
-    for (ValueId id : node_->inputs)
-      if (id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant && seen.insert(id).second)
+    for (size_t k = 0; k < node_->inputs.size(); ++k)
+      if (const ValueId id = node_->inputs[k]; id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant &&
+                                               node_->layer->role(static_cast<int>(k), operands_) != Role::state &&
+                                               seen.insert(id).second)
         moved.read += static_cast<int64_t>(stored_bytes(id, Layout::plain));
     for (ValueId id : node_->outputs)
       if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));
     // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.
-    for (int origin : node_->origins) moved.padding_macs += plan_->estimate.layers[static_cast<size_t>(origin)].cost.macs;
-    moved.padding_macs -= node_->layer->cost(operands_, types_).macs_nopad;
+    moved.padding_macs = plan_->rows.back().ideal.macs - node_->layer->cost(operands_, types_).macs_nopad;
     return moved;
   }
 
@@ -276,8 +278,8 @@ class Planner final : public Preparation {
       BufferId buffer = reused ? -1 : reusable_input(id, layout);
       reused = reused || buffer >= 0;
       if (buffer < 0)
-        buffer = add_buffer({graph_.values[static_cast<size_t>(id)].name, BufferKind::arena, stored_bytes(id, layout), 0,
-                             nullptr, nullptr});
+        buffer = add_buffer({graph_.values[static_cast<size_t>(id)].name, BufferKind::arena, stored_bytes(id, layout),
+                             0, nullptr, nullptr});
       placed_[{id, layout}] = buffer;
     }
   }
@@ -290,7 +292,8 @@ class Planner final : public Preparation {
       const ValueId in = node.inputs[k];
       if (in == kAbsent || !node.layer->in_place(static_cast<int>(k))) continue;
       const auto root = static_cast<size_t>(root_[static_cast<size_t>(in)]);
-      if (graph_.values[static_cast<size_t>(in)].constant || uses_[root] > 0 || candidate_->inputs[k] != layout) continue;
+      if (graph_.values[static_cast<size_t>(in)].constant || uses_[root] > 0 || candidate_->inputs[k] != layout)
+        continue;
       const BufferId buffer = placed_.at({in, layout});
       if (plan_->buffers[static_cast<size_t>(buffer)].kind != BufferKind::arena) continue;
       if (stored_bytes(in, layout) != stored_bytes(id, layout)) continue;
@@ -310,10 +313,12 @@ class Planner final : public Preparation {
     const Layout from = layout == Layout::plain ? Layout::channels_last : Layout::plain;
     const auto have = placed_.find({id, from});
     if (have == placed_.end())
-      fail("plan", "value '" + graph_.values[static_cast<size_t>(id)].name + "'", "must be placed before use", ErrorCode::internal);
+      fail("plan", "value '" + graph_.values[static_cast<size_t>(id)].name + "'", "must be placed before use",
+           ErrorCode::internal);
     const BufferId source = have->second;
     const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-    const BufferId target = add_buffer({value.name + " reordered", BufferKind::arena, stored_bytes(id, layout), 0, nullptr, nullptr});
+    const BufferId target =
+        add_buffer({value.name + " reordered", BufferKind::arena, stored_bytes(id, layout), 0, nullptr, nullptr});
     placed_[{id, layout}] = target;
     PlanRow row;
     row.name = "reorder " + value.name;
@@ -323,7 +328,8 @@ class Planner final : public Preparation {
     row.input_shapes = row.output_shapes = {value.shape};
     row.layouts = layout == Layout::plain ? "channels_last→plain" : "plain→channels_last";
     begin_row(std::move(row));
-    add_copy(reorder_args(value.shape, from, layout, kernels_.geometry.channel_pad), source, target, reorder_cycles(value.shape));
+    add_copy(reorder_args(value.shape, from, layout, kernels_.geometry.channel_pad), source, target,
+             reorder_cycles(value.shape));
     finish_moving_row("reorder");
   }
 
@@ -354,7 +360,8 @@ class Planner final : public Preparation {
         info.kind = BufferKind::output;
         info.name = graph_.output_names[o];
       } else {
-        const BufferId target = add_buffer({graph_.output_names[o], BufferKind::output, info.bytes, 0, nullptr, nullptr});
+        const BufferId target =
+            add_buffer({graph_.output_names[o], BufferKind::output, info.bytes, 0, nullptr, nullptr});
         PlanRow row;
         row.name = "copy " + graph_.output_names[o];
         row.op = "Copy";
@@ -368,7 +375,8 @@ class Planner final : public Preparation {
         finish_moving_row("output_copy");
         buffer = target;
       }
-      plan_->outputs.push_back({graph_.output_names[o], {value.dtype, value.shape}, buffer});
+      const int axis = plan_->timeline ? plan_->timeline->output_axes[o] : kNoTimeAxis;
+      plan_->outputs.push_back({graph_.output_names[o], {value.dtype, value.shape}, buffer, axis});
     }
   }
 
@@ -389,27 +397,12 @@ class Planner final : public Preparation {
     check_memory(plan_->arena_bytes + plan_->weights_bytes + plan_->state_bytes + io_bytes);
   }
 
-  void choose_threads() {
-    if (options_.threads < 2) return;
-    const double share = 1.0 - 1.0 / options_.threads;
-    double saved = 0;
-    for (PlannedStep& planned : plan_->steps) {
-      const double gain = planned.step->items > 1 ? planned.step->cycles * share : 0;
-      planned.parallel = gain > kCyclesToShare;
-      if (planned.parallel) saved += gain;
-    }
-    plan_->parallel = saved > kCyclesToWake;
-    for (PlannedStep& planned : plan_->steps) {
-      planned.parallel = planned.parallel && plan_->parallel;
-      if (planned.parallel) plan_->rows[static_cast<size_t>(planned.row)].threads = options_.threads;
-    }
-  }
-
   TypedGraph graph_;
   std::span<const RewriteRule> rules_;
   PlanOptions options_;
   const KernelTable& kernels_;
   std::shared_ptr<Plan> plan_;
+  Estimate step_estimate_;  ///< by node, of a streamed plan
   std::vector<Candidate> candidates_;
   std::vector<ValueId> root_;
   std::vector<int> uses_;
@@ -426,11 +419,17 @@ class Planner final : public Preparation {
 
 }  // namespace
 
-std::shared_ptr<const Plan> make_plan(TypedGraph graph, std::span<const RewriteRule> rules, const PlanOptions& options) {
+std::shared_ptr<const Plan> make_plan(TypedGraph graph, std::span<const RewriteRule> rules,
+                                      const PlanOptions& options) {
   Estimate estimate = estimate_graph(graph);
   if (options.rewrite) Rewriter(graph).run(rules);
+  std::optional<Timeline> timeline;
+  if (options.stream) timeline = stream_graph(graph);
+  Estimate step;
+  if (timeline) step = estimate_graph(graph);
   Planner planner(std::move(graph), rules, options);
   planner.set_estimate(std::move(estimate));
+  if (timeline) planner.set_timeline(*std::move(timeline), std::move(step));
   return planner.run();
 }
 

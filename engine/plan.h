@@ -9,6 +9,7 @@
 #include "tally/engine/estimate.h"
 #include "tally/engine/gap_terms.h"
 #include "tally/engine/preparation.h"
+#include "tally/engine/stream.h"
 #include "tally/engine/typed_graph.h"
 
 namespace tally {
@@ -20,9 +21,10 @@ struct BufferInfo {
   std::string name;
   BufferKind kind = BufferKind::arena;
   size_t bytes = 0;
-  size_t offset = 0;                      ///< within the arena
-  std::shared_ptr<const void> keep_alive; ///< of data
-  const std::byte* data = nullptr;        ///< of weights; of state its first content, null for zero
+  size_t offset = 0;                       ///< within the arena
+  std::shared_ptr<const void> keep_alive;  ///< of data
+  const std::byte* data = nullptr;         ///< of weights; of state its first content, null for zero
+  size_t growth = 0;                       ///< of state that keeps something of every step: bytes a step
 };
 
 /// Sums over the ONNX nodes that a row stands for.
@@ -58,6 +60,7 @@ struct PlanInput {
   std::string name;
   TensorType type;
   BufferId buffer = -1;
+  int time_axis = kNoTimeAxis;  ///< of a streamed plan
   bool bound_by_value = false;  ///< its value is part of the plan; nobody reads the buffer
 };
 
@@ -65,6 +68,7 @@ struct PlanOutput {
   std::string name;
   TensorType type;
   BufferId buffer = -1;
+  int time_axis = kNoTimeAxis;  ///< of a streamed plan; without one, what the last step leaves is the result
 };
 
 struct PlanOptions {
@@ -72,6 +76,7 @@ struct PlanOptions {
   int threads = 1;
   size_t max_memory = size_t{2} << 30;
   bool rewrite = true;
+  bool stream = false;                  ///< plan one time step instead of whole sequences
   int64_t max_trips = kDefaultMaxWork;  ///< of all loops in one run
 };
 
@@ -84,7 +89,8 @@ struct Plan {
   std::vector<PlanOutput> outputs;
   std::vector<PlanRow> rows;
   std::vector<PlannedStep> steps;
-  Estimate estimate;  ///< of the graph before rewriting
+  Estimate estimate;                 ///< of the graph before rewriting, of whole sequences
+  std::optional<Timeline> timeline;  ///< of a streamed plan, which runs one time step
   size_t arena_bytes = 0;
   size_t weights_bytes = 0;
   size_t state_bytes = 0;

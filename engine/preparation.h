@@ -42,8 +42,8 @@ class Preparation {
   virtual BufferId add_scratch(size_t bytes) = 0;
 
   /// Bytes that belong to a context and outlive its runs: recurrent state, caches. `initial`: what a new or reset context
-  /// finds there, as many bytes, or empty for zero.
-  virtual BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial = {}) = 0;
+  /// finds there, as many bytes, or empty for zero. `growth`: bytes that each step adds to what is kept there.
+  virtual BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial = {}, size_t growth = 0) = 0;
 
   // For layers with bodies.
 

@@ -76,6 +76,35 @@ Distribution distribution(std::vector<double> samples) {
   return d;
 }
 
+std::vector<StepFigures> profile_steps(Context& context, int64_t steps, const std::function<void(int64_t)>& enter,
+                                       const ProfileOptions& options) {
+  std::vector<StepFigures> figures(static_cast<size_t>(steps));
+  RunRecord counted = context.make_record(true, false);
+  context.reset();
+  for (int64_t k = 0; k < steps; ++k) {
+    enter(k);
+    context.run_recorded(counted);
+    for (const Tally& tally : counted.tallies) figures[static_cast<size_t>(k)].executed += tally;
+  }
+  const double per_ns = 1.0 / ticks_per_ns();
+  std::vector<std::vector<double>> samples(figures.size());
+  const int64_t begin = ticks();
+  const int least = 3, most = options.repeats > 0 ? options.repeats : 2000;
+  for (int repeat = 0; repeat < most; ++repeat) {
+    const double elapsed_s = static_cast<double>(ticks() - begin) * per_ns * 1e-9;
+    if (options.repeats == 0 && repeat >= least && elapsed_s > options.seconds) break;
+    context.reset();
+    for (int64_t k = 0; k < steps; ++k) {
+      enter(k);
+      const int64_t before = ticks();
+      context.step();
+      samples[static_cast<size_t>(k)].push_back(static_cast<double>(ticks() - before) * per_ns);
+    }
+  }
+  for (size_t k = 0; k < figures.size(); ++k) figures[k].ns = distribution(std::move(samples[k]));
+  return figures;
+}
+
 Profile profile(Context& context, const ProfileOptions& options) {
   Profile result;
   const Plan& plan = context.plan();

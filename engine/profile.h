@@ -45,6 +45,17 @@ struct Profile {
   std::optional<std::string> broken_law;
 };
 
+/// One time step of a streamed model, by its position in the sequence.
+struct StepFigures {
+  Tally executed;   ///< source: counted
+  Distribution ns;  ///< source: timer
+};
+
+/// Figures of each of `steps` time steps from a reset on: counted in one pass, timed in others that repeat the sequence.
+/// `enter(k)` sets the inputs of step k and is not timed. Leaves the outputs of the last step.
+std::vector<StepFigures> profile_steps(Context& context, int64_t steps, const std::function<void(int64_t)>& enter,
+                                       const ProfileOptions& options = {});
+
 /// Counts in one pass, times in another. Inputs must have been set. Leaves the outputs of the last run.
 Profile profile(Context& context, const ProfileOptions& options = {});
 

@@ -20,14 +20,14 @@ struct BufferTable {
   std::vector<std::byte*> address;
 };
 
-/// Bounds the loops of a run whose trips data decide.
+/// Bounds the loops of a run whose trips data decide: by what their trips are worth in multiply-accumulates, as planned.
 struct TripBudget {
   int64_t left = 0;
-  const std::string* ended = nullptr;  ///< label of the loop that wanted more, and was ended
+  const std::string* ended = nullptr;  ///< label of the first loop that wanted more, and was ended
 
-  /// One trip more; false where there is none left.
-  bool take(const std::string& loop) noexcept {
-    if (left > 0) return --left, true;
+  /// One trip more; false where too little is left.
+  bool take(const std::string& loop, int64_t worth) noexcept {
+    if (left >= worth) return left -= worth, true;
     if (ended == nullptr) ended = &loop;
     return false;
   }

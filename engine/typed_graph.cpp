@@ -13,6 +13,8 @@ namespace {
 constexpr int64_t kShapeElements = 4096;
 /// Bodies of constant operands that begin more often are left to run instead of being folded.
 constexpr int64_t kFoldedTrips = 1 << 16;
+/// The same where data decide the trips: what they may be worth in multiply-accumulates.
+constexpr int64_t kFoldedWork = 1'000'000'000;
 
 /// Stands for a node whose operator, or whose operands' types, are not known: estimates show it without figures, plans
 /// refuse it.
@@ -354,7 +356,7 @@ class Typer {
     }
     for (const TensorType& type : types) small = small && element_count(type.shape) <= kShapeElements;
     if (operands.empty()) return {};
-    if (known && (binding_.evaluate_weights || small)) return evaluate(node, operands, types, kFoldedTrips);
+    if (known && (binding_.evaluate_weights || small)) return evaluate(node, operands, types, kFoldedWork);
     std::vector<Tensor> values;
     for (const TensorType& type : types) values.push_back(Tensor::without_data(type.dtype, type.shape));
     return values;

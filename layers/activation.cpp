@@ -7,6 +7,7 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_map.h"
 
@@ -158,6 +159,8 @@ std::optional<UnaryArgs> Unary::kernel_args(Operands in, int64_t n) const {
   args.hi = *hi;
   return args;
 }
+
+StreamStep Unary::stream(Operands in, std::span<const int> time_axes) const { return stream_elements(in, time_axes); }
 
 std::optional<Epilogue> Unary::epilogue(Operands in) const {
   const std::optional<UnaryArgs> args = kernel_args(in, 0);

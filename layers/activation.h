@@ -20,6 +20,7 @@ class Unary final : public Layer, public OffersEpilogue {
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override;
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override;
   std::optional<Epilogue> epilogue(Operands in) const override;
 
  private:

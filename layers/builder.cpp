@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cctype>
+#include <set>
 
 #include "tally/engine/error.h"
 #include "tally/layers/registry.h"
@@ -82,7 +83,7 @@ Builder::Value Builder::constant(const Ints& values) { return constant(Tensor::o
 std::vector<Builder::Value> Builder::node(const std::string& op, const std::vector<Value>& inputs,
                                           Attributes attributes, size_t output_count) {
   if (output_count == 0) fail(op, "no outputs", "must be at least one", ErrorCode::usage);
-  Pending pending{{}, inputs, {}};
+  Pending pending{{}, inputs, {}, false};
   pending.node.op = op;
   pending.node.opset = kNewestOpset;
   pending.node.attributes = std::move(attributes);
@@ -186,15 +187,23 @@ Graph Builder::graph(const std::vector<Value>& outputs) const {
   for (const auto& [value, tensor] : constants_)
     if (!graph.initializers.emplace(name_of_value(value), tensor).second)
       fail("constant '" + name_of_value(value) + "'", "the name of another constant", "must be its own");
+  for (const Value& value : outputs.empty() ? outputs_ : outputs)
+    graph.outputs.push_back({name_of_value(value), DType::undefined, {}});
+  std::set<std::string> used;
+  for (const ValueInfo& output : graph.outputs) used.insert(output.name);
+  for (const Pending& pending : nodes_)
+    for (const Value& value : pending.inputs) used.insert(name_of_value(value));
   for (const Pending& pending : nodes_) {
     Node node = pending.node;
     node.name = name_of_value(pending.outputs[0]);
     for (const Value& value : pending.inputs) node.inputs.push_back(name_of_value(value));
-    for (const Value& value : pending.outputs) node.outputs.push_back(name_of_value(value));
+    for (const Value& value : pending.outputs) {
+      const std::string& name = name_of_value(value);
+      node.outputs.push_back(pending.outputs_optional && !used.contains(name) ? "" : name);
+    }
+    while (node.outputs.size() > 1 && node.outputs.back().empty()) node.outputs.pop_back();
     graph.nodes.push_back(std::move(node));
   }
-  for (const Value& value : outputs.empty() ? outputs_ : outputs)
-    graph.outputs.push_back({name_of_value(value), DType::undefined, {}});
   if (graph.outputs.empty()) fail("graph", "no outputs", "must have at least one", ErrorCode::usage);
   graph.sort_and_check();
   return graph;

@@ -44,6 +44,23 @@ class Builder {
     bool trans_a = false, trans_b = false;
   };
 
+  /// Attributes and optional operands of a recurrent layer; an absent value: none.
+  struct RecurrentOptions {
+    std::string direction = "forward";          ///< reverse, bidirectional
+    std::vector<std::string> activations = {};  ///< empty: sigmoid for gates, tanh else
+    std::vector<float> alpha = {}, beta = {};   ///< of the activations that take them
+    float clip = 0;                             ///< 0: none
+    bool input_forget = false, linear_before_reset = false;
+    bool batch_first = false;  ///< x [B, T, I]
+    Value sequence_lens = {}, initial_h = {}, initial_c = {}, peepholes = {};
+  };
+  /// Outputs of a recurrent layer, D directions: y [T, D, B, H] stands for it; y_h and (LSTM) y_c [D, B, H] after the last
+  /// step. What is not used is not computed.
+  struct Recurrence {
+    Value y, y_h, y_c;
+    operator Value() const { return y; }  // NOLINT(google-explicit-constructor): a layer's value is its first output
+  };
+
   Builder();
 
   /// Names a value, and the node whose first output it is, in place of `conv_0` and the like. Returns it.
@@ -70,6 +87,15 @@ class Builder {
   Value gemm(Value a, Value b, Value c, const GemmOptions& options);
   /// numpy.matmul.
   Value matmul(Value a, Value b);
+
+  /// Recurrent layers, gates in ONNX's order: x [T, B, I] (or, for a graph input, [T, I]: one sequence), w [D, G·H, I],
+  /// r [D, G·H, H], bias [D, 2·G·H] or absent; G = 1, 4 (i o f c), 3 (z r h).
+  Recurrence rnn(Value x, Value w, Value r, Value bias, const RecurrentOptions& options);
+  Recurrence rnn(Value x, Value w, Value r, Value bias = {}) { return rnn(x, w, r, bias, RecurrentOptions{}); }
+  Recurrence lstm(Value x, Value w, Value r, Value bias, const RecurrentOptions& options);
+  Recurrence lstm(Value x, Value w, Value r, Value bias = {}) { return lstm(x, w, r, bias, RecurrentOptions{}); }
+  Recurrence gru(Value x, Value w, Value r, Value bias, const RecurrentOptions& options);
+  Recurrence gru(Value x, Value w, Value r, Value bias = {}) { return gru(x, w, r, bias, RecurrentOptions{}); }
 
   /// Over windows of `kernel` elements, one value a spatial axis.
   Value max_pool(Value x, const Ints& kernel, const PoolOptions& options);
@@ -120,11 +146,13 @@ class Builder {
   struct Pending {
     Node node;  ///< without the names of its operands
     std::vector<Value> inputs, outputs;
+    bool outputs_optional = false;  ///< those that nobody uses are left out
   };
 
   Value add_value(const std::string& kind);
   const std::string& name_of_value(const Value& value) const;
   Value one(const std::string& op, const std::vector<Value>& inputs, std::map<std::string, Attribute> attributes = {});
+  Recurrence recurrent(const char* op, Value x, Value w, Value r, Value bias, const RecurrentOptions& options);
   Value pool(const char* op, Value x, const Ints& kernel, const PoolOptions& options,
              std::map<std::string, Attribute> attributes);
 

@@ -6,6 +6,7 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -81,6 +82,10 @@ class Cast final : public Layer {
     Cost cost;
     cost.source = "ONNX Cast, opset 1 to 24: moves data only";
     return cost;
+  }
+
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    return stream_elements(in, time_axes);
   }
 
   std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType>) const override {

@@ -3,6 +3,7 @@
 
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -35,6 +36,13 @@ class Concat final : public Layer {
              text("must equal ", to_string(in[0].shape), " but for axis ", axis_));
     }
     return {{in[0].dtype, y}};
+  }
+
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    const int64_t axis = normalize_axis(axis_, static_cast<int64_t>(in[0].shape.size()), label());
+    for (size_t i = 0; i < in.size(); ++i)
+      if (time_axes[i] == axis) return stream_obstacle("joins sequences end to end");
+    return stream_aligned(in, time_axes, std::vector<int>(in.size(), 0));
   }
 
   // Moves every element once and computes nothing.

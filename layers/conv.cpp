@@ -4,6 +4,7 @@
 
 #include "tally/layers/conv_methods.h"
 #include "tally/layers/formula.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -149,6 +150,21 @@ Candidate ConvTask::candidate(const char* kernel, Layout x, Layout y, double cyc
 ImageStrides image_strides(Layout layout, int64_t C, int64_t H, int64_t W, int64_t channel_stride) {
   if (layout == Layout::plain) return {C * H * W, H * W, W, 1};
   return {H * W * channel_stride, 1, W * channel_stride, channel_stride};
+}
+
+StreamStep Conv::stream(Operands in, std::span<const int> time_axes) const {
+  if (channels_inner_ || tail_.residual) return Layer::stream(in, time_axes);
+  const ConvShape s = shape_of(in);
+  const int axis = time_axes[kX], rank = static_cast<int>(in[kX].shape.size());
+  if (axis == 1) return stream_obstacle("sums over time, which runs along its channels");
+  if (axis >= 2) {
+    const WindowAxis& window = axis == rank - 1 ? s.x : s.y;
+    if (window.kernel > 1) return stream_obstacle(text("kernel ", window.kernel, " spans time steps"));
+    if (window.stride > 1) return stream_obstacle(text("stride ", window.stride, " leaves out time steps"));
+    if (window.pad_begin > 0 || window.pad_end > 0)
+      return stream_obstacle(text("pads time by ", window.pad_begin, " and ", window.pad_end));
+  }
+  return stream_elements(in, time_axes);
 }
 
 // ---------------------------------------------------------------------------------------------------------- absorption

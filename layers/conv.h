@@ -33,6 +33,7 @@ class Conv final : public Layer,
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override;
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override;
 
   std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const override;
   std::shared_ptr<const Layer> with_residual(Operands in) const override;

@@ -2,6 +2,7 @@
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -31,6 +32,12 @@ class DropoutMask final : public Layer {
     cost.coverage = Coverage::free;
     cost.source = "ONNX Dropout: nothing at inference";
     return cost;
+  }
+
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    StreamStep step = stream_elements(in, time_axes);
+    step.time_axes.resize(2, time_axes[0]);
+    return step;
   }
 
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,

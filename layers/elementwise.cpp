@@ -1,11 +1,13 @@
 #include "tally/layers/elementwise.h"
 
 #include <algorithm>
+#include <array>
 
 #include "tally/layers/formula.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/pair_step.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -97,6 +99,12 @@ void Binary::prepare(const Candidate&, Preparation& p) const {
   const PairOperand a = place_pair_operand(p, kA, aligned_shape(p.inputs(), kA, rank), y);
   const PairOperand b = place_pair_operand(p, kB, aligned_shape(p.inputs(), kB, rank), y);
   add_pair_step(p, operation_, epilogue_, a, b, y);
+}
+
+StreamStep Binary::stream(Operands in, std::span<const int> time_axes) const {
+  if (!axis_) return stream_broadcast(in, time_axes);
+  const int at = static_cast<int>(normalize_axis(*axis_, static_cast<int64_t>(in[kA].shape.size()), label()));
+  return stream_aligned(in, time_axes, std::array{0, at});
 }
 
 // ----------------------------------------------------------------------------------------------------------- absorption

@@ -19,6 +19,7 @@ class Binary final : public Layer, public OffersChannelMap, public OffersAdditio
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override;
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override;
 
   std::optional<ChannelMap> channel_map(Operands in, int data, int64_t axis) const override;
   bool adds(Operands in) const override;
@@ -45,6 +46,7 @@ class Sum final : public Layer {
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override;
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override;
 
  private:
   bool broadcasts_;

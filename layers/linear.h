@@ -70,6 +70,7 @@ class Gemm final : public Linear {
   LinearShape shape_of(Operands in) const override;
   std::vector<TensorType> infer(Operands in) const override;
   Cost cost(Operands in, std::span<const TensorType> out) const override;
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override;
   std::shared_ptr<const Layer> with_view(Operands in, const Shape& source) const override;
 
  protected:
@@ -93,6 +94,7 @@ class MatMul final : public Linear {
   LinearShape shape_of(Operands in) const override;
   std::vector<TensorType> infer(Operands in) const override;
   Cost cost(Operands in, std::span<const TensorType> out) const override;
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override;
 
  protected:
   std::shared_ptr<Linear> copy() const override { return std::make_shared<MatMul>(*this); }

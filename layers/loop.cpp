@@ -64,6 +64,7 @@ class Loop final : public ControlLayer {
     step->label = label();
     step->turns = place_bodies(p, bodies_);
     step->trips = {most_trips_};
+    if (!bodies_.varies.empty()) step->worth = step->worth_of_trip();
     if (p.inputs()[0].present && !known_integer(p.inputs()[0])) step->trip_count = {p.input(0).buffer, 0};
     if (p.inputs()[1].present && !known_condition(p.inputs()[1])) step->first_condition = {p.input(1).buffer, 0};
     place_fixed(*step, p);

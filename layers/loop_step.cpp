@@ -5,6 +5,7 @@
 
 #include "tally/engine/reorder.h"
 #include "tally/layers/host_step.h"
+#include "tally/layers/placement.h"
 #include "tally/platforms/kernels/planned_map.h"
 
 namespace tally {
@@ -56,6 +57,7 @@ class BoundLoop final : public BoundStep {
   BoundLoop(const LoopStep& step, const BufferTable& buffers)
       : label_(step.label),
         trips_(step.trips),
+        worth_(step.worth),
         trip_count_(step.trip_count.in(buffers)),
         first_condition_(step.first_condition.in(buffers)),
         condition_(step.condition.in(buffers)),
@@ -83,7 +85,7 @@ class BoundLoop final : public BoundStep {
     bool going = read_condition(env, first_condition_);
     int64_t t = 0;
     for (; t < most && going; ++t) {
-      if (env.trips != nullptr && !env.trips->take(label_)) break;
+      if (worth_ > 0 && env.trips != nullptr && !env.trips->take(label_, worth_)) break;
       if (iteration_ != nullptr) {
         std::memcpy(iteration_, &t, sizeof t);
         if (env.tally != nullptr) env.tally->bytes_stored += int64_t{sizeof t};
@@ -115,6 +117,7 @@ class BoundLoop final : public BoundStep {
 
   const std::string& label_;
   const std::vector<int64_t>& trips_;
+  int64_t worth_;
   const std::byte *trip_count_, *first_condition_, *condition_;
   std::byte* iteration_;
   std::vector<BoundBody> turns_;
@@ -124,6 +127,13 @@ class BoundLoop final : public BoundStep {
 };
 
 }  // namespace
+
+int64_t LoopStep::worth_of_trip() const {
+  constexpr double kMacsPerCycle = 16, kMost = 0x1p62;
+  double cycles_of_trip = kStepCycles;
+  for (const PlacedBody& turn : turns) cycles_of_trip = std::max(cycles_of_trip, cycles_of(*turn.plan));
+  return static_cast<int64_t>(std::min(cycles_of_trip * kMacsPerCycle, kMost));
+}
 
 Gap LoopStep::plan_trips(const std::vector<int64_t>& made) {
   Planned a_run, a_trip, around;

@@ -36,6 +36,7 @@ class LoopStep final : public Step {
   /// What trips run: one plan for all, or one a trip.
   std::vector<PlacedBody> turns;
   std::vector<int64_t> trips;  ///< by run: at most
+  int64_t worth = 0;           ///< of a trip, taken from the run's budget; 0 where planning knows how many there are
   // Places with buffer -1: there is none.
   BodyPlace trip_count;       ///< int64, outside: at most so many too
   BodyPlace first_condition;  ///< bool, outside
@@ -44,6 +45,9 @@ class LoopStep final : public Step {
   std::vector<Carried> carried;
   std::vector<TripCopy> slices, results;
   std::vector<std::pair<BodyPlace, int64_t>> cleared;  ///< filled with this many zero bytes at first
+
+  /// A trip's planned cycles as multiply-accumulates of a fast kernel.
+  int64_t worth_of_trip() const;
 
   /// Sets `planned` for `made` trips by run, and gives executed − ideal by cause: that of the bodies, and "control", all
   /// that moves around them. Throws Error(limit).

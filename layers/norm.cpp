@@ -7,6 +7,7 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_map.h"
 
@@ -204,6 +205,12 @@ void BatchNormalization::prepare_host(Preparation& p) const {
           kHostCyclesPerElement * static_cast<double>(n), run);
     }
   });
+}
+
+StreamStep BatchNormalization::stream(Operands in, std::span<const int> time_axes) const {
+  if (time_axes[kX] == 1 || (!spatial_ && time_axes[kX] > 1))
+    return stream_obstacle("its statistics differ from step to step");
+  return stream_elements(in, time_axes);
 }
 
 // ----------------------------------------------------------------------------------------------------------- absorption

@@ -20,6 +20,7 @@ class BatchNormalization final : public Layer, public OffersChannelMap, public T
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override;
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override;
 
   std::optional<ChannelMap> channel_map(Operands in, int data, int64_t axis) const override;
   std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const override;

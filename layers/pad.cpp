@@ -6,6 +6,7 @@
 
 #include "tally/layers/host_number.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -220,6 +221,14 @@ void Pad::prepare(const Candidate&, Preparation& p) const {
                     add_copy_step(p, args, source, {y.buffer, y_offset});
                   }};
   walker.walk(0, 0, 0);
+}
+
+StreamStep Pad::stream(Operands in, std::span<const int> time_axes) const {
+  const std::vector<int64_t> p = pads(in);
+  const auto axis = static_cast<size_t>(time_axes[kData]);
+  if (time_axes[kData] != kNoTimeAxis && (p[axis] != 0 || p[axis + in[kData].shape.size()] != 0))
+    return stream_obstacle(text("pads time by ", p[axis], " and ", p[axis + in[kData].shape.size()]));
+  return stream_elements(in, time_axes);
 }
 
 std::optional<std::vector<int64_t>> Pad::zero_padding(Operands in) const {

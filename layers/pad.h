@@ -33,6 +33,7 @@ class Pad final : public Layer, public OffersZeroPadding {
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override;
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override;
   std::optional<std::vector<int64_t>> zero_padding(Operands in) const override;
 
  private:

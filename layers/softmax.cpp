@@ -7,6 +7,7 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_map.h"
 
@@ -41,6 +42,14 @@ class Softmax final : public Layer {
     cost.elementwise = cost.formulas[1].value;
     cost.special = cost.formulas[2].value;
     return cost;
+  }
+
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    const auto rank = static_cast<int64_t>(in[0].shape.size());
+    const int64_t axis = coerced_ && axis_ == rank ? rank : normalize_axis(axis_, rank, label());
+    const bool sums_over_time = coerced_ ? time_axes[0] >= axis : time_axes[0] == axis;
+    if (sums_over_time) return stream_obstacle("sums over time");
+    return stream_unchanged(time_axes[0]);
   }
 
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,

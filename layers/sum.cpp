@@ -6,6 +6,7 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/pair_step.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -83,6 +84,8 @@ void Sum::prepare(const Candidate&, Preparation& p) const {
     sum = {{y.type.shape, placed_strides(y)}, y.buffer, false};
   }
 }
+
+StreamStep Sum::stream(Operands in, std::span<const int> time_axes) const { return stream_broadcast(in, time_axes); }
 
 std::unique_ptr<Layer> make_sum(const Node& node) {
   if (node.inputs.size() == 2) return std::make_unique<Binary>(node, BinaryOp::add);

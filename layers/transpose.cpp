@@ -6,6 +6,7 @@
 #include "tally/layers/absorb.h"
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -51,6 +52,12 @@ class Transpose final : public Layer, public OffersTransposition {
   void prepare(const Candidate&, Preparation& p) const override {
     const Placement x = p.input(0), y = p.output(0);
     add_copy_step(p, make_args(x, y), {x.buffer, 0, p.inputs()[0].constant != nullptr}, {y.buffer});
+  }
+
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    const std::vector<size_t> perm = permutation(in[0].shape.size());
+    const auto at = std::find(perm.begin(), perm.end(), static_cast<size_t>(time_axes[0]));
+    return stream_unchanged(static_cast<int>(at - perm.begin()));
   }
 
   std::vector<size_t> permutation(size_t rank) const override {

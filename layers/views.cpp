@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "tally/engine/layer.h"
+#include "tally/layers/stream_axes.h"
 
 namespace tally {
 
@@ -22,7 +22,9 @@ class View : public Layer {
     cost.source = "ONNX " + op() + ": a view moves no data";
     return cost;
   }
-  std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType>) const override { return {}; }
+  std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType>) const override {
+    return {};
+  }
   void prepare(const Candidate&, Preparation&) const override {}
 
  protected:
@@ -36,13 +38,17 @@ class IdentityLayer final : public View {
   bool view_keeps_layout() const override { return true; }
   bool keeps_identity() const override { return true; }
   std::vector<TensorType> infer(Operands in) const override { return viewed(in, in[0].shape); }
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    return stream_elements(in, time_axes);
+  }
 };
 
 /// Dropout at inference: its data unchanged. Where the mask is wanted too, dropout_mask.cpp serves.
 class DropoutLayer final : public View {
  public:
   explicit DropoutLayer(const Node& node) : View(node) {
-    if (node.get_int("is_test", 1) == 0 && node.opset < 7) fail(label(), "is_test=0", "must be 1: training is not supported");
+    if (node.get_int("is_test", 1) == 0 && node.opset < 7)
+      fail(label(), "is_test=0", "must be 1: training is not supported");
   }
   bool view_keeps_layout() const override { return true; }
   bool needs_value(int input) const override { return input == 2; }
@@ -51,7 +57,29 @@ class DropoutLayer final : public View {
       fail(label(), "training_mode=true", "must be false: training is not supported");
     return viewed(in, in[0].shape);
   }
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    return stream_elements(in, time_axes);
+  }
 };
+
+/// The axis of `y` that holds the same elements as axis `axis` of `x`, another shape of the same tensor; or kNoTimeAxis.
+int same_axis(const Shape& x, int axis, const Shape& y) {
+  const auto at = x.begin() + axis;
+  const int64_t before = element_count(Shape(x.begin(), at)), behind = element_count(Shape(at + 1, x.end()));
+  int64_t outer = 1;
+  for (size_t d = 0; d < y.size(); outer *= y[d++])
+    if (outer == before && y[d] == *at &&
+        element_count(Shape(y.begin() + static_cast<std::ptrdiff_t>(d) + 1, y.end())) == behind)
+      return static_cast<int>(d);
+  return kNoTimeAxis;
+}
+
+StreamStep same_axis_or_obstacle(const Shape& x, int axis, const Shape& y) {
+  const int found = element_count(x) == 0 ? kNoTimeAxis : same_axis(x, axis, y);
+  if (found == kNoTimeAxis)
+    return stream_obstacle(text("joins or splits time: ", to_string(x), " becomes ", to_string(y)));
+  return stream_unchanged(found);
+}
 
 class FlattenLayer final : public View {
  public:
@@ -63,6 +91,10 @@ class FlattenLayer final : public View {
     if (axis < 0 || axis > rank) fail(label(), text("axis=", axis_), text("must be ", -rank, " to ", rank));
     const Shape head(x.begin(), x.begin() + axis), tail(x.begin() + axis, x.end());
     return viewed(in, {element_count(head), element_count(tail)});
+  }
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    // One step of extent 1 flattens alike; which of two unit axes is time does not matter then.
+    return same_axis_or_obstacle(in[0].shape, time_axes[0], infer(in)[0].shape);
   }
 
  private:
@@ -77,7 +109,8 @@ class ReshapeLayer final : public View {
   }
   bool needs_value(int input) const override { return input == 1; }
   std::vector<TensorType> infer(Operands in) const override {
-    const std::vector<int64_t> wanted = in.size() > 1 && in[1].present ? in[1].constant->to_int64() : attribute_.value();
+    const std::vector<int64_t> wanted =
+        in.size() > 1 && in[1].present ? in[1].constant->to_int64() : attribute_.value();
     const int64_t elements = element_count(in[0].shape, label());
     Shape shape;
     int64_t known = 1;
@@ -85,7 +118,8 @@ class ReshapeLayer final : public View {
     for (size_t i = 0; i < wanted.size(); ++i) {
       int64_t extent = wanted[i];
       if (extent == 0 && !allow_zero_) {
-        if (i >= in[0].shape.size()) fail(label(), text("shape has 0 in dimension ", i), text("must be below rank ", in[0].shape.size()));
+        if (i >= in[0].shape.size())
+          fail(label(), text("shape has 0 in dimension ", i), text("must be below rank ", in[0].shape.size()));
         extent = in[0].shape[i];
       }
       if (extent < -1) fail(label(), text("shape has ", extent), "must be -1 or more");
@@ -101,12 +135,28 @@ class ReshapeLayer final : public View {
     }
     if (unknown >= 0) {
       if (known == 0 || elements % known != 0)
-        fail(label(), text("shape for ", elements, " elements"), text("must have a product that divides them, not ", known));
+        fail(label(), text("shape for ", elements, " elements"),
+             text("must have a product that divides them, not ", known));
       shape[static_cast<size_t>(unknown)] = elements / known;
     } else if (known != elements) {
-      fail(label(), text("shape ", to_string(shape)), text("must have ", elements, " elements like ", to_string(in[0].shape)));
+      fail(label(), text("shape ", to_string(shape)),
+           text("must have ", elements, " elements like ", to_string(in[0].shape)));
     }
     return viewed(in, std::move(shape));
+  }
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    Shape y = infer(in)[0].shape;
+    StreamStep step = same_axis_or_obstacle(in[0].shape, time_axes[0], y);
+    if (!step.obstacle.empty()) return step;
+    y[static_cast<size_t>(step.time_axes[0])] = 1;
+    if (in.size() > 1 && in[1].present) {
+      step.constants.emplace_back(1, Tensor::of_int64(y));
+      return step;
+    }
+    auto layer = std::make_shared<ReshapeLayer>(*this);
+    layer->attribute_ = y;
+    step.layer = std::move(layer);
+    return step;
   }
 
  private:
@@ -131,24 +181,44 @@ class SqueezeLayer final : public View {
   bool needs_value(int input) const override { return input == 1; }
   std::vector<TensorType> infer(Operands in) const override {
     const Shape& x = in[0].shape;
+    const std::set<int64_t> gone = squeezed(in);
+    Shape shape;
+    for (size_t d = 0; d < x.size(); ++d)
+      if (!gone.contains(static_cast<int64_t>(d))) shape.push_back(x[d]);
+    return viewed(in, std::move(shape));
+  }
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    const std::set<int64_t> gone = squeezed(in);
+    const int axis = time_axes[0];
+    if (gone.contains(axis)) return stream_obstacle("squeezes the time axis away");
+    StreamStep step = stream_unchanged(axis - static_cast<int>(std::distance(gone.begin(), gone.lower_bound(axis))));
+    if (axes_of(in, attribute_)) return step;
+    // Without axes a step would lose its time axis, of extent 1.
+    auto layer = std::make_shared<SqueezeLayer>(*this);
+    layer->attribute_.emplace(gone.begin(), gone.end());
+    step.layer = std::move(layer);
+    return step;
+  }
+
+ private:
+  /// The axes that go.
+  std::set<int64_t> squeezed(Operands in) const {
+    const Shape& x = in[0].shape;
     std::set<int64_t> gone;
     if (const auto axes = axes_of(in, attribute_)) {
       for (int64_t axis : *axes) {
         const int64_t d = normalize_axis(axis, static_cast<int64_t>(x.size()), label());
-        if (x[static_cast<size_t>(d)] != 1) fail(label(), text("extent ", x[static_cast<size_t>(d)], " on axis ", axis), "must be 1");
+        if (x[static_cast<size_t>(d)] != 1)
+          fail(label(), text("extent ", x[static_cast<size_t>(d)], " on axis ", axis), "must be 1");
         gone.insert(d);
       }
     } else {
       for (size_t d = 0; d < x.size(); ++d)
         if (x[d] == 1) gone.insert(static_cast<int64_t>(d));
     }
-    Shape shape;
-    for (size_t d = 0; d < x.size(); ++d)
-      if (!gone.contains(static_cast<int64_t>(d))) shape.push_back(x[d]);
-    return viewed(in, std::move(shape));
+    return gone;
   }
 
- private:
   std::optional<std::vector<int64_t>> attribute_;
 };
 
@@ -159,18 +229,30 @@ class UnsqueezeLayer final : public View {
   }
   bool needs_value(int input) const override { return input == 1; }
   std::vector<TensorType> infer(Operands in) const override {
-    const std::vector<int64_t> axes = axes_of(in, attribute_).value();
-    const auto rank = static_cast<int64_t>(in[0].shape.size() + axes.size());
-    std::set<int64_t> added;
-    for (int64_t axis : axes)
-      if (!added.insert(normalize_axis(axis, rank, label())).second) fail(label(), text("axis ", axis, " twice"), "must be distinct");
+    const std::set<int64_t> added = new_axes(in);
+    const auto rank = static_cast<int64_t>(in[0].shape.size() + added.size());
     Shape shape;
     size_t next = 0;
     for (int64_t d = 0; d < rank; ++d) shape.push_back(added.contains(d) ? 1 : in[0].shape[next++]);
     return viewed(in, std::move(shape));
   }
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    int axis = time_axes[0];
+    for (int64_t added : new_axes(in)) axis += added <= axis ? 1 : 0;
+    return stream_unchanged(axis);
+  }
 
  private:
+  std::set<int64_t> new_axes(Operands in) const {
+    const std::vector<int64_t> axes = axes_of(in, attribute_).value();
+    const auto rank = static_cast<int64_t>(in[0].shape.size() + axes.size());
+    std::set<int64_t> added;
+    for (int64_t axis : axes)
+      if (!added.insert(normalize_axis(axis, rank, label())).second)
+        fail(label(), text("axis ", axis, " twice"), "must be distinct");
+    return added;
+  }
+
   std::optional<std::vector<int64_t>> attribute_;
 };
 

@@ -16,6 +16,10 @@ struct Planned {
   int64_t tile_padding =
       0;  ///< rows or columns of a register tile computed and thrown away, products with padding zeros
 
+  // Products of the definition that are not computed, because no result depends on them; no part of the tally.
+  int64_t steps_skipped = 0;  ///< of time steps beyond a sequence's length
+  int64_t gates_skipped = 0;  ///< of a gate that another determines
+
   // tally.bytes_loaded by operand.
   int64_t loaded_activations = 0;  ///< layer inputs (both of them for a binary operator)
   int64_t loaded_weights = 0;      ///< packed weights, scales, biases, column sums
@@ -43,10 +47,10 @@ struct Planned {
 
 /// Every part, for sums.
 inline constexpr int64_t Planned::*kPlannedParts[] = {
-    &Planned::lane_padding,   &Planned::k_padding,       &Planned::tile_padding,    &Planned::loaded_activations,
-    &Planned::loaded_weights, &Planned::loaded_partials, &Planned::loaded_residual, &Planned::loaded_state,
-    &Planned::loaded_scratch, &Planned::stored_outputs,  &Planned::stored_partials, &Planned::stored_state,
-    &Planned::stored_scratch};
+    &Planned::lane_padding,    &Planned::k_padding,          &Planned::tile_padding,    &Planned::steps_skipped,
+    &Planned::gates_skipped,   &Planned::loaded_activations, &Planned::loaded_weights,  &Planned::loaded_partials,
+    &Planned::loaded_residual, &Planned::loaded_state,       &Planned::loaded_scratch,  &Planned::stored_outputs,
+    &Planned::stored_partials, &Planned::stored_state,       &Planned::stored_scratch};
 
 inline Planned& Planned::operator+=(const Planned& other) {
   tally += other.tally;

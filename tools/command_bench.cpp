@@ -22,6 +22,7 @@ struct Options {
   InputOptions inputs;
   OutputOptions output;
   double seconds = 2;
+  double rate = 0;  ///< runs a second that real time asks for; 0: none given
   int64_t repeats = 0;
 };
 
@@ -41,7 +42,9 @@ int64_t peak_rss_bytes() {
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
+/// ns of so many runs; of a streamed model, as many steps from a reset on.
 double ns_of(Context& context, int64_t runs, double ns_per_tick) {
+  if (context.plan().timeline) context.reset();
   const int64_t before = ticks();
   for (int64_t i = 0; i < runs; ++i) context.run();
   return static_cast<double>(ticks() - before) * ns_per_tick;
@@ -56,6 +59,8 @@ void measure(Context& context, const Options& options, Measured& m) {
   for (int i = 0; i < 5; ++i) once = std::min(once, ns_of(context, 1, ns_per_tick));
   m.batch = std::clamp<int64_t>(std::llround(kBatch_ns / std::max(once, 1.0)), 1, 100'000);
   if (options.repeats > 0) m.batch = std::min(m.batch, options.repeats);
+  if (const auto& timeline = context.plan().timeline; timeline && timeline->bounded)
+    m.batch = std::clamp<int64_t>(timeline->steps, 1, m.batch);
   std::vector<double> single, batches;
   Progress progress(options.output.quiet);
   const int64_t begin = now_ns();
@@ -77,11 +82,14 @@ void measure(Context& context, const Options& options, Measured& m) {
   m.batches = distribution(std::move(batches));
 }
 
+/// Time of a run as a share of the time that there is for it: below 1 it keeps up.
+double real_time_factor(const Measured& m, double rate) { return m.batches.median * 1e-9 * rate; }
+
 double throughput(const Measured& m) { return m.batches.median > 0 ? 1e9 / m.batches.median : 0; }
 
-Report bench_report(const LoadedModel& loaded, const Plan& plan, const Measured& m) {
+Report bench_report(const LoadedModel& loaded, const Plan& plan, const Measured& m, double rate) {
   Report report;
-  report.title = loaded.name + ": latency and throughput";
+  report.title = loaded.name + (plan.timeline ? ": latency and throughput of a time step" : ": latency and throughput");
   report.facts = {fmt::format("{} · {} · {} · {} thread{}", loaded.file.string(), cpu_name(), name_of(plan.isa),
                               plan.threads, plan.threads == 1 ? "" : "s")};
   Table latency;
@@ -113,6 +121,11 @@ Report bench_report(const LoadedModel& loaded, const Plan& plan, const Measured&
       {std::string("arena"), bytes(plan.arena_bytes), std::string("activations and scratch")},
       {std::string("peak memory"), bytes(static_cast<size_t>(peak_rss_bytes())),
        std::string("resident, of the whole process")}};
+  if (plan.state_bytes > 0)
+    rest.rows.push_back({std::string("state"), bytes(plan.state_bytes), std::string("kept from step to step")});
+  if (rate > 0)
+    rest.rows.push_back({std::string("real-time factor"), fmt::format("{:.3g}", real_time_factor(m, rate)),
+                         fmt::format("at {} runs a second; below 1 it keeps up", with_thousands(rate, 0))});
   report.parts = {{"", std::move(latency)}, {"", std::move(rest)}};
   report.notes = {
       fmt::format("Timer: {}. No counters compiled in. Single runs and batches take turns. Load average {}.",
@@ -120,18 +133,24 @@ Report bench_report(const LoadedModel& loaded, const Plan& plan, const Measured&
   return report;
 }
 
-nlohmann::ordered_json bench_document(const LoadedModel& loaded, const Plan& plan, const Measured& m) {
+nlohmann::ordered_json bench_document(const LoadedModel& loaded, const Plan& plan, const Measured& m, double rate) {
   using nlohmann::ordered_json;
   ordered_json document = new_document("bench", &loaded, plan.isa);
   document["threads"] = plan.threads;
   document["latency_ns"] = distribution_json(m.latency);
+  document["streamed"] = plan.timeline.has_value();
   document["throughput_per_s"] = throughput(m);
+  document["rate_per_s"] = rate > 0 ? ordered_json(rate) : ordered_json();
+  document["real_time_factor"] = rate > 0 ? ordered_json(real_time_factor(m, rate)) : ordered_json();
+  if (rate <= 0)
+    document["missing"] = {{"rate_per_s", "not given (--rate)"}, {"real_time_factor", "not given (--rate)"}};
   document["batch_ns_per_run"] = distribution_json(m.batches);
   document["batch"] = m.batch;
   document["load_ns"] = m.load_ns;
   document["first_run_ns"] = m.first_run_ns;
   document["peak_rss_bytes"] = peak_rss_bytes();
   document["arena_bytes"] = plan.arena_bytes;
+  document["state_bytes"] = plan.state_bytes;
   document["weights_bytes"] = plan.weights_bytes;
   document["clock_source"] = tick_source();
   return document;
@@ -142,15 +161,18 @@ int bench_command(const Options& options) {
     fail("--repeats", std::to_string(options.repeats), text("must be 0 to ", kMostSamples), ErrorCode::usage);
   if (!(options.seconds >= 0 && options.seconds <= 86400))
     fail("--seconds", text(options.seconds), "must be 0 to 86400", ErrorCode::usage);
+  if (!(options.rate >= 0 && options.rate <= 1e12))
+    fail("--rate", text(options.rate), "must be 0 to 1e12", ErrorCode::usage);
   Measured m;
   const int64_t before = now_ns();
   const LoadedModel loaded = load_model(options.model, options.loading.parsed());
-  Context context = make_context(loaded.model, options.inputs);
+  Context context = options.loading.stream ? make_first_step(loaded.model, options.inputs)
+                                           : make_context(loaded.model, options.inputs);
   m.load_ns = now_ns() - before;
   measure(context, options, m);
   write_report(
-      bench_report(loaded, context.plan(), m), [&] { return bench_document(loaded, context.plan(), m); },
-      options.output);
+      bench_report(loaded, context.plan(), m, options.rate),
+      [&] { return bench_document(loaded, context.plan(), m, options.rate); }, options.output);
   return 0;
 }
 
@@ -165,12 +187,16 @@ void add_bench(CLI::App& app, Action& action) {
   command->add_option("--repeats", options->repeats, "single runs to time (0: as many as --seconds allow)")
       ->type_name("N")
       ->capture_default_str();
+  add_stream_option(*command, options->loading);
+  command->add_option("--rate", options->rate, "runs a second that real time asks for, for the real-time factor")
+      ->type_name("HZ");
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(
       "Examples:\n"
       "  tally bench lenet5.onnx --seed 1\n"
       "  tally bench resnet18.onnx --seed 1 --threads 4 --seconds 10\n"
+      "  tally bench lstm.onnx --seed 1 --stream --rate 48000\n"
       "  tally bench lenet5.onnx --seed 1 --format json --output bench.json");
   command->callback([options, &action] { action = [options] { return bench_command(*options); }; });
 }

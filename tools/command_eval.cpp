@@ -11,6 +11,7 @@
 #include "tools/machine.h"
 #include "tools/numbers.h"
 #include "tools/profile_report.h"
+#include "tools/sequence.h"
 
 namespace tally::tools {
 
@@ -70,24 +71,53 @@ Context make_eval_context(const CompiledModel& model, const ImageFeed& feed) {
   return context;
 }
 
+/// Ticks of one inference of images first … first + batch − 1.
+int64_t classify_whole(Context& context, const ImageFeed& feed, int64_t first, Score& score) {
+  feed.write(context, first);
+  context.reset();
+  const int64_t before = ticks();
+  context.run();
+  const int64_t ran = ticks() - before;
+  context.require_complete();
+  if (context.plan().outputs[0].type.dtype == DType::f16)
+    append_classes(context.output<Half>(0), feed.batch(), score.predicted);
+  else
+    append_classes(context.output<float>(0), feed.batch(), score.predicted);
+  return ran;
+}
+
+/// The same fed row by row; the ticks of all steps.
+int64_t classify_streamed(Context& context, const ImageFeed& feed, int64_t first, Score& score) {
+  Sequence sequence(context, {{feed.input(), feed.tensor(first)}});
+  sequence.begin();
+  int64_t ran = 0;
+  for (int64_t step = 0; step < sequence.steps(); ++step) {
+    sequence.enter(step);
+    const int64_t before = ticks();
+    context.run();
+    ran += ticks() - before;
+    sequence.leave(step);
+  }
+  context.require_complete();
+  const Tensor& scores = sequence.outputs()[0];
+  if (scores.dtype() == DType::f16)
+    append_classes(scores.values<Half>(), feed.batch(), score.predicted);
+  else
+    append_classes(scores.values<float>(), feed.batch(), score.predicted);
+  return ran;
+}
+
 void classify(Context& context, const ImageFeed& feed, bool quiet, Score& score) {
   const auto samples = static_cast<int64_t>(score.labels.size());
   const double ns_per_tick = 1.0 / ticks_per_ns();
-  const bool half = context.plan().outputs[0].type.dtype == DType::f16;
+  const bool streamed = context.plan().timeline.has_value();
   std::vector<double> latencies;
   Progress progress(quiet);
   const int64_t begin = now_ns();
   for (int64_t first = 0; first < samples; first += feed.batch()) {
-    feed.write(context, first);
-    context.reset();
-    const int64_t before = ticks();
-    context.run();
-    context.require_complete();
-    latencies.push_back(static_cast<double>(ticks() - before) * ns_per_tick);
-    if (half)
-      append_classes(context.output<Half>(0), feed.batch(), score.predicted);
-    else
-      append_classes(context.output<float>(0), feed.batch(), score.predicted);
+    const int64_t ran =
+        streamed ? classify_streamed(context, feed, first, score) : classify_whole(context, feed, first, score);
+    latencies.push_back(static_cast<double>(ran) * ns_per_tick);
     if (progress.due()) progress.show(fmt::format("{} / {} images", with_thousands(first), with_thousands(samples)));
   }
   score.elapsed_ns = now_ns() - begin;
@@ -190,6 +220,7 @@ void add_eval(CLI::App& app, Action& action) {
   command->add_option("--scale", options->scale, "pixels are divided by it")->type_name("S")->capture_default_str();
   command->add_option("--predictions", options->predictions, "write the class of every image, a line each")
       ->type_name("FILE");
+  add_stream_option(*command, options->loading);
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(

@@ -3,6 +3,7 @@
 #include "tools/commands.h"
 #include "tools/inputs.h"
 #include "tools/profile_report.h"
+#include "tools/step_ledger.h"
 
 namespace tally::tools {
 
@@ -14,8 +15,22 @@ struct Options {
   InputOptions inputs;
   OutputOptions output;
   ProfileOptions profile;
-  bool every_gap = false, no_overhead = false;
+  bool every_gap = false, no_overhead = false, per_step = false;
 };
+
+int profile_per_step(const Options& options, const ProfileOptions& how) {
+  LoadOptions load = options.loading.parsed();
+  const LoadedModel whole = load_model(options.model, load);
+  load.stream = true;
+  const LoadedModel step = load_model(options.model, load);
+  Progress progress(options.output.quiet);
+  progress.show("profiling " + step.name + " step by step …");
+  const StepLedger ledger = make_ledger(step, whole, options.inputs, how);
+  progress.wipe();
+  write_report(
+      ledger_report(step, ledger), [&] { return ledger_document(step, ledger); }, options.output);
+  return 0;
+}
 
 int profile_command(const Options& options) {
   ProfileOptions how = options.profile;
@@ -24,6 +39,7 @@ int profile_command(const Options& options) {
   if (!(how.seconds >= 0 && how.seconds <= 86400))
     fail("--seconds", text(how.seconds), "must be 0 to 86400", ErrorCode::usage);
   how.measure_overhead = !options.no_overhead;
+  if (options.per_step) return profile_per_step(options, how);
   const LoadedModel loaded = load_model(options.model, options.loading.parsed());
   Context context = make_context(loaded.model, options.inputs);
   Progress progress(options.output.quiet);
@@ -52,12 +68,15 @@ void add_profile(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_flag("--gaps", options->every_gap, "the gap's terms layer by layer, however many layers there are");
   command->add_flag("--no-overhead", options->no_overhead, "do not time what counting costs");
+  command->add_flag("--per-step", options->per_step,
+                    "a model of whole sequences step by step: MACs, bytes, state and time of every step");
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(
       "Examples:\n"
       "  tally profile lenet5.onnx --seed 1\n"
       "  tally profile lenet5.onnx -i image.npy --isa avx2 --seconds 2\n"
+      "  tally profile lstm.onnx --seed 1 --per-step\n"
       "  tally profile mobilenet.onnx --seed 1 --threads 4 --format json --output profile.json");
   command->callback([options, &action] { action = [options] { return profile_command(*options); }; });
 }

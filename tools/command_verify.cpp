@@ -145,6 +145,7 @@ void add_verify(CLI::App& app, Action& action) {
   command->add_option("--rtol", options->tolerance.rtol, "relative tolerance")->type_name("R")->capture_default_str();
   command->add_option("--atol", options->tolerance.atol, "absolute tolerance")->type_name("A")->capture_default_str();
   command->add_flag("--recursive", options->recursive, "MODEL is a tree of model folders: a summary by operator");
+  add_stream_option(*command, options->loading);
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(

@@ -15,6 +15,7 @@ void add_eval(CLI::App& app, Action& action);
 void add_estimate(CLI::App& app, Action& action);
 void add_profile(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
+void add_generate(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
 

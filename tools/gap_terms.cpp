@@ -18,6 +18,8 @@ constexpr Meaning kMeanings[] = {
     {"k_padding", "depth rounded up to a dot-product step"},
     {"tile_padding", "register-tile rows computed and dropped"},
     {"padding_taps_skipped", "products with padding zeros, not executed"},
+    {"steps_skipped", "time steps beyond a sequence's length"},
+    {"gates_skipped", "gates that another gate determines"},
     {"fusion", "between absorbed nodes, never in memory"},
     {"activation_rereads", "inputs read again, less what no tap needs"},
     {"weight_rereads", "packed weights read again, with padding"},

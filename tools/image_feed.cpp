@@ -83,4 +83,13 @@ void ImageFeed::write(Context& context, int64_t first) const {
     write_as(context.input<Half>(input_), first, [](float v) { return to_half(v); });
 }
 
+Tensor ImageFeed::tensor(int64_t first) const {
+  Tensor images(dtype_, shape_);
+  if (dtype_ == DType::f32)
+    write_as(images.mutable_values<float>(), first, [](float v) { return v; });
+  else
+    write_as(images.mutable_values<Half>(), first, [](float v) { return to_half(v); });
+  return images;
+}
+
 }  // namespace tally::tools

@@ -23,6 +23,8 @@ class ImageFeed {
 
   /// Writes images first … first + batch() − 1 to the context's input; zeros where there are no more.
   void write(Context& context, int64_t first) const;
+  /// The same as a tensor of shape().
+  Tensor tensor(int64_t first) const;
 
  private:
   template <class T, class Convert>

@@ -8,6 +8,7 @@
 #include "tally/engine/onnx/tensor_proto.h"
 #include "tally/platforms/kernel_table.h"
 #include "tools/npy.h"
+#include "tools/sequence.h"
 
 namespace tally::tools {
 
@@ -118,16 +119,22 @@ std::map<std::string, Tensor> read_inputs(const CompiledModel& model, const Inpu
 
   const std::map<std::string, int64_t> dims = known_dims(model, tensors);
   std::mt19937_64 generator(options.seed.value_or(0));
+  const auto starts_as_zero = [&](const std::string& name) {
+    return std::any_of(options.fed.begin(), options.fed.end(),
+                       [&](const std::string& item) { return item.ends_with("=" + name); });
+  };
   for (const ValueInfo& input : graph.inputs) {
     if (tensors.contains(input.name)) continue;
-    if (!options.seed) fail("input '" + input.name + "'", "missing", "must be given by -i, or filled by --seed N");
+    const bool zero = starts_as_zero(input.name);
+    if (!options.seed && !zero)
+      fail("input '" + input.name + "'", "missing", "must be given by -i, or filled by --seed N");
     const Shape shape = resolved_shape(input, dims);
     const auto elements = static_cast<size_t>(element_count(shape, "input '" + input.name + "'"));
     if (bytes_of(input.dtype, elements) > model.options().max_memory)
       fail("input '" + input.name + "'", text(bytes_of(input.dtype, elements), " bytes"),
            text("must be at most ", model.options().max_memory, " (--max-memory)"), ErrorCode::limit);
     Tensor tensor(input.dtype, shape);
-    fill(tensor, generator);
+    if (!zero) fill(tensor, generator);
     tensors.emplace(input.name, std::move(tensor));
   }
   return tensors;
@@ -137,11 +144,24 @@ Context make_context(const CompiledModel& model, const InputOptions& options) {
   const std::map<std::string, Tensor> inputs = read_inputs(model, options);
   Context context(model);
   context.feed(inputs);
-  const std::optional<Isa> forced = model.options().isa;
+  check_isa(context);
+  return context;
+}
+
+Context make_first_step(const CompiledModel& model, const InputOptions& options) {
+  Context context(model);
+  Sequence sequence(context, read_inputs(model, options));
+  sequence.begin();
+  sequence.enter(0);
+  check_isa(context);
+  return context;
+}
+
+void check_isa(const Context& context) {
+  const std::optional<Isa> forced = context.model().options().isa;
   if (const Isa runs = kernel_table(context.plan().isa, false).isa; forced && runs != *forced)
     fail("--isa", "'" + std::string(name_of(*forced)) + "'",
          "would not be what runs, which is " + std::string(name_of(runs)), ErrorCode::machine);
-  return context;
 }
 
 }  // namespace tally::tools

@@ -16,7 +16,13 @@ Tensor read_tensor(const std::filesystem::path& file, size_t max_bytes);
 /// missing, Error(usage) where a file fits no input or an extent is open.
 std::map<std::string, Tensor> read_inputs(const CompiledModel& model, const InputOptions& options);
 
-/// A context whose inputs are set. Throws Error(machine) where an instruction set was forced and another would run.
+/// A context whose inputs are set; its instruction set is checked.
 Context make_context(const CompiledModel& model, const InputOptions& options);
+
+/// A context of a model loaded with `stream`, at its first step, with the inputs of that step set.
+Context make_first_step(const CompiledModel& model, const InputOptions& options);
+
+/// Throws Error(machine) where an instruction set was forced and another would run.
+void check_isa(const Context& context);
 
 }  // namespace tally::tools

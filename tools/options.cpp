@@ -94,6 +94,7 @@ LoadOptions LoadingOptions::parsed() const {
     if (!is_new && bound->second != value)
       fail("--dim", "'" + name + "' bound twice", "must have one value", ErrorCode::usage);
   }
+  load.stream = stream;
   load.max_memory = static_cast<size_t>(parse_quantity("--max-memory", max_memory, 1024));
   load.max_macs = parse_quantity("--max-macs", max_macs, 1000);
   return load;
@@ -113,6 +114,21 @@ void add_loading_options(CLI::App& command, LoadingOptions& options) {
   command.add_option("--max-macs", options.max_macs, "multiply-accumulates an inference, at most")
       ->type_name("N")
       ->capture_default_str();
+}
+
+void add_stream_option(CLI::App& command, LoadingOptions& options) {
+  command.add_flag("--stream", options.stream, "run a model of whole sequences one time step at a time");
+}
+
+void add_stepping_options(CLI::App& command, SteppingOptions& options) {
+  command.add_option("--steps", options.steps, "time steps to run (default: as many as the inputs hold)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40).description(""));
+  command
+      .add_option("--feed", options.feeds,
+                  "after each step the output's value becomes the input's, which starts as zero where no file gives it")
+      ->type_name("OUT=IN")
+      ->allow_extra_args(false);
 }
 
 void add_input_options(CLI::App& command, InputOptions& options) {

@@ -26,6 +26,7 @@ struct LoadingOptions {
   std::vector<std::string> dims;  ///< NAME=N
   int threads = 1;
   std::string isa, dtype = "fp32", max_memory = "2G", max_macs = "100G";
+  bool stream = false;
 
   /// As the engine takes them. Throws Error(usage) on what cannot be understood, Error(machine) on an instruction set or
   /// number format that exists but not here.
@@ -35,9 +36,22 @@ struct LoadingOptions {
 /// --dim, --threads, --isa, --dtype, --max-memory, --max-macs.
 void add_loading_options(CLI::App& command, LoadingOptions& options);
 
+/// --stream.
+void add_stream_option(CLI::App& command, LoadingOptions& options);
+
+/// How many runs follow each other, and what one hands to the next.
+struct SteppingOptions {
+  int64_t steps = 0;               ///< 0: as many as the inputs hold
+  std::vector<std::string> feeds;  ///< OUT=IN
+};
+
+/// --steps and --feed.
+void add_stepping_options(CLI::App& command, SteppingOptions& options);
+
 struct InputOptions {
   std::vector<std::string> files;  ///< NAME=FILE or FILE
   std::optional<uint64_t> seed;
+  std::vector<std::string> fed;  ///< OUT=IN of --feed: an IN without a file starts as zero
 };
 
 /// -i/--input and --seed.

@@ -7,6 +7,7 @@
 
 #include "tally/engine/onnx/tensor_proto.h"
 #include "tools/numbers.h"
+#include "tools/sequence.h"
 
 namespace tally::tools {
 
@@ -71,17 +72,14 @@ DataSetResult check_data_set(Context& context, const fs::path& folder, const Tol
   std::map<std::string, Tensor> inputs;
   for (size_t i = 0; i < graph.inputs.size(); ++i)
     inputs.emplace(graph.inputs[i].name, read_stored(folder / fmt::format("input_{}.pb", i), context));
-  context.feed(inputs);
-  context.reset();
-  context.run();
-  context.require_complete();
+  const std::vector<Tensor> outputs = infer(context, inputs);
   DataSetResult result{folder, {}};
-  for (size_t k = 0; k < context.plan().outputs.size(); ++k) {
+  for (size_t k = 0; k < outputs.size(); ++k) {
     const fs::path file = folder / fmt::format("output_{}.pb", k);
     std::error_code ignored;
     if (k > 0 && !fs::exists(file, ignored)) continue;  // answers of the first outputs only
     const Tensor expected = read_stored(file, context);
-    const Tensor got = context.output_tensor(k);
+    const Tensor& got = outputs[k];
     result.outputs.push_back(
         {context.plan().outputs[k].name, got.shape(), compare_tensors(got, expected, tolerance.rtol, tolerance.atol)});
   }

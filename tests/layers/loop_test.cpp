@@ -253,11 +253,9 @@ TEST_CASE("loop: trips are bounded") {
   g.graph.nodes[0].attributes["body"] = outer.made();
   CHECK(contains(error_of(g, 1'000'000), "Loop 'the Loop': 1001000 trips"));
   // Data decide: the run is ended, and says so.
-  for (const double start : {7.0, 0.5}) {
-    const GraphMaker endless = countdown("", start);
-    CHECK(error_of(endless, 7) ==
-          (start == 7 ? "" : "Loop 'the Loop': more than 7 trips in all must be fewer (--max-macs)"));
-  }
+  CHECK(error_of(countdown("", 7), 1'000'000) == "");
+  CHECK(error_of(countdown("", 0.5), 1'000'000) ==
+        "Loop 'the Loop': trips worth more than 1000000 MACs must be fewer (--max-macs)");
   GraphMaker bare;
   bare.input("a0", floats({1})).input("x", floats({1}));
   CHECK(

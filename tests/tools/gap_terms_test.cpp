@@ -46,10 +46,7 @@ TEST_CASE("the table sums terms over rows and names the largest contributor") {
 
 TEST_CASE("every term that the engine makes has its words") {
   PlanRow r;
-  r.planned.lane_padding = r.planned.k_padding = r.planned.tile_padding = r.planned.loaded_partials =
-      r.planned.loaded_scratch = 1;
-  r.planned.stored_partials = r.planned.stored_scratch = r.planned.loaded_activations = r.planned.loaded_weights =
-      r.planned.stored_outputs = 1;
+  for (auto part : kPlannedParts) r.planned.*part = 1;
   r.ideal = {1, 5, 7, 9};
   const Gap gap = explain_gap(r, {11, 13, 17});
   for (const GapTerms* terms : {&gap.macs, &gap.bytes_loaded, &gap.bytes_stored})
