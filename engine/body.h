@@ -38,6 +38,10 @@ struct Bodies {
 /// How often a body begins in one run of the node, bodies within bodies included; INT64_MAX where that exceeds 63 bits.
 int64_t trips_of(const Bodies& bodies);
 
+/// What bodies do in one run of the node: multiply-accumulates, other operations, comparisons and elements written;
+/// INT64_MAX where that exceeds 63 bits.
+int64_t work_of(const Bodies& bodies);
+
 /// Types the bodies of the node at hand.
 class BodyTyper {
  public:

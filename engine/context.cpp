@@ -72,7 +72,9 @@ struct Context::Impl {
       runnables.push_back(std::move(r));
     }
     auto new_team = std::make_unique<Team>(next->parallel ? next->threads : 1);
-    thread_tallies.assign(static_cast<size_t>(new_team->size()), std::vector<Tally>(next->rows.size() + 8));
+    // Rows of the next thread begin on a line of their own.
+    std::vector<std::vector<Tally>> new_tallies(static_cast<size_t>(new_team->size()),
+                                                std::vector<Tally>(next->rows.size() + 8));
     plan = std::move(next);
     arena = std::move(new_arena);
     io = std::move(new_io);
@@ -81,6 +83,7 @@ struct Context::Impl {
     steps = std::move(runnables);
     team = std::move(new_team);
     trips = {};
+    thread_tallies = std::move(new_tallies);
     reset();
   }
 
@@ -107,23 +110,24 @@ struct Context::Impl {
     for (std::vector<Tally>& tallies : thread_tallies) std::fill(tallies.begin(), tallies.end(), Tally{});
   }
 
-  void run(const KernelTable& kernels, RunRecord* record) noexcept {
+  void run(bool count, RunRecord* record) noexcept {
+    const KernelTable& kernels = kernel_table(plan->isa, count);
     if (team->size() == 1)
-      run_thread(0, kernels, record);
+      run_thread(0, kernels, count, record);
     else
-      team->run([&](int thread) noexcept { run_thread(thread, kernels, record); });
+      team->run([&](int thread) noexcept { run_thread(thread, kernels, count, record); });
     if (plan->timeline) ++position;
   }
 
   /// Only the first thread runs loops.
-  void run_thread(int thread, const KernelTable& kernels, RunRecord* record) noexcept {
+  void run_thread(int thread, const KernelTable& kernels, bool count, RunRecord* record) noexcept {
     if (thread == 0) trips.left = plan->max_trips;
     const int threads = team->size();
     const bool clock = record != nullptr && record->clock && thread == 0;
     int64_t before = clock ? ticks() : 0;
     for (const Runnable& r : steps) {
-      const RunEnv env{&kernels, &thread_tallies[static_cast<size_t>(thread)][static_cast<size_t>(r.row)],
-                       position, &trips};
+      Tally* tally = count ? &thread_tallies[static_cast<size_t>(thread)][static_cast<size_t>(r.row)] : nullptr;
+      const RunEnv env{&kernels, tally, position, &trips};
       if (r.parallel)
         r.step->run(env, r.items * thread / threads, r.items * (thread + 1) / threads);
       else if (thread == 0)
@@ -244,7 +248,7 @@ Tensor Context::output_tensor(size_t index) const {
 
 void Context::run() noexcept {
   Impl& impl = *impl_;
-  if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, false), nullptr);
+  if (impl.plan != nullptr) impl.run(false, nullptr);
 }
 
 void Context::step() noexcept {
@@ -260,7 +264,8 @@ void Context::step() noexcept {
 
 void Context::require_complete() const {
   if (const std::string* loop = impl_->trips.ended)
-    fail(*loop, text("trips worth more than ", plan().max_trips, " MACs"), "must be fewer (--max-macs)", ErrorCode::limit);
+    fail(*loop, text("trips worth more than ", plan().max_trips, " MACs"), "must be fewer (--max-macs)",
+         ErrorCode::limit);
 }
 
 void Context::reset() noexcept { impl_->reset(); }
@@ -277,16 +282,15 @@ RunRecord Context::make_record(bool count, bool clock) const {
 void Context::run_recorded(RunRecord& record) noexcept {
   Impl& impl = *impl_;
   if (impl.plan == nullptr) return;
-  const KernelTable& kernels = kernel_table(impl.plan->isa, record.count);
   std::fill(record.ticks.begin(), record.ticks.end(), 0);
   if (record.count) impl.clear_tallies();
-  impl.run(kernels, &record);
+  impl.run(record.count, &record);
   if (record.count) read_tallies(record);
 }
 
 void Context::run_counting() noexcept {
   Impl& impl = *impl_;
-  if (impl.plan != nullptr) impl.run(kernel_table(impl.plan->isa, true), nullptr);
+  if (impl.plan != nullptr) impl.run(true, nullptr);
 }
 
 void Context::read_tallies(RunRecord& record) noexcept {

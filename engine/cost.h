@@ -1,6 +1,6 @@
 #pragma once
-// The ideal cost of a node: what its definition asks for, free of any instruction set. Conventions: integers, exact, as
-// the README's guide states them (one MAC is one multiply and one add; padding taps count).
+// The ideal cost of a node: what its definition asks for, free of any instruction set. Integers, exact; one MAC is one
+// multiply and one add, and padding taps count (README, "Reading the columns").
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,7 +14,7 @@ inline constexpr int64_t kDefaultMaxWork = 100'000'000'000;
 
 /// What a constant operand counts as.
 enum class Role {
-  activation,  ///< data (also what a constant is never asked for)
+  activation,  ///< data that flows through the graph: bytes_read; a constant in its place counts as nothing
   weight,      ///< params and bytes_weights
   buffer,      ///< buffers and bytes_weights: BatchNormalization's mean and variance
   state,       ///< recurrent state that is fed: no params, no bytes

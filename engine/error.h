@@ -15,12 +15,11 @@ enum class ErrorCode {
 };
 
 /// Thrown at load or plan, never by run. what() reads `Conv 'c3': group=5 must divide C=64`:
-/// node, value found, value required.
+/// node, value found, value required. Where what was found is a sentence of its own, a semicolon parts the two:
+/// `file 'x.onnx': does not exist; must be a readable file`.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, std::string node, std::string found, std::string required)
-      : std::runtime_error((node.empty() ? "" : node + ": ") + found + (required.empty() ? "" : " " + required)),
-        code(code), node(std::move(node)), found(std::move(found)), required(std::move(required)) {}
+  Error(ErrorCode code, std::string node, std::string found, std::string required);
   ErrorCode code;
   std::string node, found, required;
 };

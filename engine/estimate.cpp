@@ -1,9 +1,9 @@
 #include "tally/engine/estimate.h"
 
-#include <algorithm>
 #include <set>
 
 #include "tally/engine/body.h"
+#include "tally/engine/peak_bytes.h"
 
 namespace tally {
 
@@ -39,12 +39,14 @@ class Accountant {
       if (node.inputs[i] == kAbsent) continue;
       const TypedValue& value = graph.values[static_cast<size_t>(node.inputs[i])];
       const Role role = node.layer->role(static_cast<int>(i), operands);
+      const int64_t used = node.layer->bytes_used(static_cast<int>(i), operands, types);
+      const int64_t bytes = used < 0 ? bytes_of_value(value) : used;
       if (value.constant)
-        count_constant(row, value, role);
+        count_constant(row, value, role, bytes);
       else if (role != Role::free || !node.layer->needs_value(static_cast<int>(i))) {
         row.input_shapes.push_back(value.shape);
         if (row.cost.view || role == Role::state || bodies != nullptr) continue;
-        if (read.insert(node.inputs[i]).second) row.bytes_read += bytes_of_value(value);
+        if (read.insert(node.inputs[i]).second) row.bytes_read += bytes;
       }
     }
     for (ValueId id : node.outputs) {
@@ -98,10 +100,10 @@ class Accountant {
     }
   }
 
-  void count_constant(NodeEstimate& row, const TypedValue& value, Role role) {
+  void count_constant(NodeEstimate& row, const TypedValue& value, Role role, int64_t bytes) {
     if (role == Role::free || role == Role::activation || role == Role::state) return;
     const int64_t elements = element_count(value.shape);
-    row.bytes_weights += bytes_of_value(value);
+    row.bytes_weights += bytes;
     if (role == Role::constant) {
       row.constants += elements;
       return;
@@ -117,65 +119,6 @@ class Accountant {
   std::set<std::string> seen_;
   int64_t stored_bytes_ = 0;  ///< of params and buffers
 };
-
-/// Bytes live at once in file order: inputs until their last use, graph outputs to the end; views alias; a node may
-/// overwrite its first dying input of equal size, never a graph input. While a body runs, its peak comes on top; what
-/// it captures is already counted.
-int64_t peak_bytes(const TypedGraph& graph, size_t captured = 0) {
-  const size_t n = graph.values.size();
-  std::vector<ValueId> root(n);
-  for (size_t i = 0; i < n; ++i) root[i] = static_cast<ValueId>(i);
-  for (const TypedNode& node : graph.nodes)
-    if (const int view = node.layer->view_of(); view >= 0)
-      root[static_cast<size_t>(node.outputs[0])] = root[static_cast<size_t>(node.inputs[static_cast<size_t>(view)])];
-  const int end = static_cast<int>(graph.nodes.size());
-  std::vector<int> last(n, -1);
-  for (int i = 0; i < end; ++i)
-    for (ValueId id : graph.nodes[static_cast<size_t>(i)].inputs)
-      if (id != kAbsent) last[static_cast<size_t>(root[static_cast<size_t>(id)])] = i;
-  for (ValueId id : graph.outputs) last[static_cast<size_t>(root[static_cast<size_t>(id)])] = end;
-
-  std::vector<bool> is_input(n, false);
-  std::vector<int64_t> bytes(n, 0);
-  int64_t live = 0;
-  for (size_t i = 0; i + captured < graph.inputs.size(); ++i) {
-    const auto v = static_cast<size_t>(graph.inputs[i]);
-    if (graph.values[v].constant || last[v] < 0) continue;
-    is_input[v] = true;
-    bytes[v] = bytes_of_value(graph.values[v]);
-    live += bytes[v];
-  }
-  int64_t peak = live;
-  for (int i = 0; i < end; ++i) {
-    const TypedNode& node = graph.nodes[static_cast<size_t>(i)];
-    std::set<size_t> dying;
-    for (ValueId id : node.inputs)
-      if (id != kAbsent && bytes[static_cast<size_t>(root[static_cast<size_t>(id)])] > 0 &&
-          last[static_cast<size_t>(root[static_cast<size_t>(id)])] == i)
-        dying.insert(static_cast<size_t>(root[static_cast<size_t>(id)]));
-    bool reused = node.layer->view_of() >= 0;
-    for (ValueId id : node.outputs) {
-      if (id == kAbsent || reused) continue;
-      const auto out = static_cast<size_t>(id);
-      bytes[out] = bytes_of_value(graph.values[out]);
-      for (size_t k = 0; k < node.inputs.size() && !reused; ++k) {
-        if (node.inputs[k] == kAbsent || !node.layer->in_place(static_cast<int>(k))) continue;
-        const auto in = static_cast<size_t>(root[static_cast<size_t>(node.inputs[k])]);
-        if (dying.contains(in) && !is_input[in] && bytes[in] == bytes[out]) {
-          dying.erase(in);
-          reused = true;
-        }
-      }
-      if (!reused) live += bytes[out];
-      peak = std::max(peak, live);
-      if (last[out] < 0) live -= bytes[out];  // wanted by nobody, written all the same
-    }
-    if (const Bodies* bodies = node.layer->bodies())
-      for (const Body& body : bodies->list) peak = std::max(peak, live + peak_bytes(*body.graph, body.captures.size()));
-    for (size_t v : dying) live -= bytes[v];
-  }
-  return peak;
-}
 
 }  // namespace
 
@@ -215,7 +158,7 @@ Estimate estimate_graph(const TypedGraph& graph) {
     add(input_elements, element_count(value.shape));
   }
   for (ValueId id : graph.outputs) add(t.bytes_io, bytes_of_value(graph.values[static_cast<size_t>(id)]));
-  t.peak_activation_bytes = peak_bytes(graph);
+  t.peak_activation_bytes = peak_activation_bytes(graph);
   t.training_elements = 2 * (t.params + t.activation_elements_textbook + input_elements);
   t.intensity = t.bytes_compulsory > 0 ? static_cast<double>(t.operations) / static_cast<double>(t.bytes_compulsory) : 0;
   return estimate;

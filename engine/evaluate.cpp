@@ -7,11 +7,13 @@
 namespace tally {
 
 std::vector<Tensor> evaluate(const TypedNode& node, const std::vector<Operand>& operands,
-                             const std::vector<TensorType>& types, int64_t max_work) {
+                             const std::vector<TensorType>& types, size_t folded_bytes, size_t max_memory,
+                             int64_t max_work) {
   if (const int view = node.layer->view_of(); view >= 0)
     return {operands[static_cast<size_t>(view)].constant->reshaped(types[0].shape)};
   // A graph of this node alone, its operands constants still: a layer may need their values, and none is an input.
   TypedGraph graph;
+  graph.folded_bytes = folded_bytes;
   TypedNode copy = node;
   copy.origins = {0};
   copy.inputs.clear();
@@ -34,7 +36,7 @@ std::vector<Tensor> evaluate(const TypedNode& node, const std::vector<Operand>& 
   PlanOptions options;
   options.isa = Isa::scalar;
   options.rewrite = false;
-  options.max_memory = ~size_t{0};
+  options.max_memory = max_memory;
   const std::shared_ptr<const Plan> plan = make_plan(std::move(graph), {}, options);
 
   AlignedBuffer arena(plan->arena_bytes + 64);

@@ -26,6 +26,7 @@ Gap explain_gap(const PlanRow& row, const MovedBytes& moved) {
   set(gap.macs, "k_padding", p.k_padding);
   set(gap.macs, "tile_padding", p.tile_padding);
   set(gap.macs, "padding_taps_skipped", -moved.padding_macs);
+  set(gap.macs, "host_products", -p.host_macs);
   set(gap.macs, "steps_skipped", -p.steps_skipped);
   set(gap.macs, "gates_skipped", -p.gates_skipped);
 

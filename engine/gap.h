@@ -11,6 +11,7 @@ struct MovedBytes {
 
 /// executed − ideal of a row by cause, from its planned tally. The terms of each sum exactly:
 ///   macs          lane_padding + k_padding + tile_padding − padding_taps_skipped − steps_skipped − gates_skipped
+///                 − host_products
 ///   bytes_loaded  rereads of activations and weights + partial sums + state + scratch − what fusion saves
 ///   bytes_stored  layout padding + partial sums + state + scratch − what fusion saves
 Gap explain_gap(const PlanRow& row, const MovedBytes& moved);

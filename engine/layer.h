@@ -91,11 +91,20 @@ class Layer {
     return false;
   }
 
-  /// What input i counts as when it is constant. Default: activation roles only, constants are `free`.
+  /// What input i counts as when it is constant. Default: `free`, neither a parameter nor bytes.
   virtual Role role(int input, Operands in) const {
     (void)input;
     (void)in;
     return Role::free;
+  }
+
+  /// Bytes of input i that any way of running must read, or -1: all of them. Less for a table of which some rows are used,
+  /// and for an operand that lends its type only.
+  virtual int64_t bytes_used(int input, Operands in, std::span<const TensorType> out) const {
+    (void)input;
+    (void)in;
+    (void)out;
+    return -1;
   }
 
   /// Ideal cost, free of ISA; stands directly above prepare() in the layer's file.
@@ -107,6 +116,9 @@ class Layer {
     (void)out;
     return {};
   }
+
+  /// True where values_from_types() gives every output, so that no operand's value is ever needed for them.
+  virtual bool follows_from_types() const { return false; }
 
   /// Input whose bytes the (single) output shares unchanged, or -1. Such a layer has no candidates and never runs.
   virtual int view_of() const { return -1; }

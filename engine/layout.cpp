@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include "tally/engine/placement.h"
+
 namespace tally {
 
 namespace {
@@ -38,7 +40,7 @@ class Chooser {
 
   bool reorderable(ValueId id) const {
     const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-    return value.dtype == DType::f32 && value.shape.size() >= 3;
+    return may_be_channels_last(value.dtype, value.shape);
   }
 
   std::vector<Candidate> list_candidates(const PlanContext& context, const TypedNode& node) const {

@@ -1,25 +1,14 @@
 #include "tally/engine/model.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <list>
+#include <set>
+
+#include "tally/engine/isa_choice.h"
 
 namespace tally {
 
 namespace {
-
-/// The ISA asked for by the caller, by TALLY_ISA, or the best one. Throws Error(machine) where it cannot run.
-Isa choose_isa(const std::optional<Isa>& asked) {
-  if (asked) {
-    if (!usable(*asked)) fail("isa", std::string(name_of(*asked)), "is not usable on this machine or not in this build", ErrorCode::machine);
-    return *asked;
-  }
-  if (const char* name = std::getenv("TALLY_ISA"); name != nullptr && *name != '\0') {
-    const std::optional<Isa> isa = isa_from_name(name);
-    if (!isa) fail("TALLY_ISA", std::string("'") + name + "'", "must name an instruction set", ErrorCode::usage);
-    return choose_isa(isa);
-  }
-  return best_isa();
-}
 
 /// Dimensions that the given shapes fix: an input declared [N, 3, H] given as 2×3×8 binds N and H.
 void bind_dims(const Graph& graph, const std::map<std::string, Shape>& shapes, std::map<std::string, int64_t>& dims) {
@@ -36,6 +25,16 @@ void bind_dims(const Graph& graph, const std::map<std::string, Shape>& shapes, s
   }
 }
 
+/// Plans that a model keeps for inputs of shapes that it has seen; a text model fed in lengths as they come would keep one
+/// a length.
+constexpr size_t kMostPlans = 8;
+
+struct KeyedPlan {
+  std::string key;
+  std::weak_ptr<const Plan> plan;    ///< contexts hold the plans that they run
+  std::shared_ptr<const Plan> kept;  ///< null: only as long as they do
+};
+
 }  // namespace
 
 struct CompiledModel::Impl {
@@ -45,33 +44,75 @@ struct CompiledModel::Impl {
   Isa isa = Isa::scalar;
   std::vector<std::string> carrying;
   std::mutex mutex;
-  std::map<std::string, std::shared_ptr<const Plan>> plans;
+  std::list<KeyedPlan> plans;  ///< the latest used first
+
+  /// The plan of these inputs where there still is one; it then counts as the latest used.
+  std::shared_ptr<const Plan> find_plan(const std::string& key) {
+    const auto it = std::find_if(plans.begin(), plans.end(), [&](const KeyedPlan& keyed) { return keyed.key == key; });
+    std::shared_ptr<const Plan> plan = it == plans.end() ? nullptr : it->plan.lock();
+    if (!plan) return nullptr;
+    it->kept = plan;
+    plans.splice(plans.begin(), plans, it);
+    let_go();
+    return plan;
+  }
+
+  void add_plan(std::string key, std::shared_ptr<const Plan> plan) {
+    plans.push_front({std::move(key), plan, plan});
+    let_go();
+  }
+
+  /// Keeps what was used last: kMostPlans, and no more weights than max_memory.
+  void let_go() {
+    size_t bytes = 0, count = 0;
+    for (KeyedPlan& keyed : plans) {
+      if (!keyed.kept) continue;
+      bytes += keyed.kept->weights_bytes;
+      if (++count > 1 && (count > kMostPlans || bytes > options.max_memory)) keyed.kept.reset();
+    }
+    plans.remove_if([](const KeyedPlan& keyed) { return keyed.plan.expired(); });
+  }
 
   Binding binding(const std::map<std::string, Shape>& shapes, const std::map<std::string, Tensor>& values) const {
     Binding b;
     b.dims = options.dims;
-    for (const auto& [name, dim] : options.dims) check_dim(name, dim);
+    for (const auto& [name, dim] : options.dims) check_dim(name);
     bind_dims(graph, shapes, b.dims);
     b.shapes = shapes;
     b.values = values;
     b.max_tensor_bytes = static_cast<int64_t>(options.max_memory);
     b.max_trips = options.max_macs;
+    b.folding = std::make_shared<FoldingBudget>();
+    b.folding->max_bytes = options.max_memory;
+    b.folding->max_work = options.max_macs;
     b.allow_unknown = options.allow_unknown;
     return b;
   }
 
-  void check_dim(const std::string& name, int64_t) const {
+  void check_dim(const std::string& name) const {
+    std::set<std::string> names;
     for (const ValueInfo& input : graph.inputs)
       if (input.shape)
         for (const Dim& d : *input.shape)
-          if (d.name == name) return;
-    fail("dimension", "'" + name + "'", "must be a symbolic dimension of an input", ErrorCode::usage);
+          if (!d.name.empty()) names.insert(d.name);
+    if (names.contains(name)) return;
+    std::string list;
+    for (const std::string& known : names) list += (list.empty() ? ": " : ", ") + known;
+    fail("dimension", "'" + name + "'",
+         "must be a symbolic dimension of an input" + (list.empty() ? ", which this model has none of" : list),
+         ErrorCode::usage);
   }
 
   void check_macs(const Estimate& estimate) const {
-    if (estimate.totals.macs > options.max_macs)
-      fail("model", text(estimate.totals.macs, " MACs an inference"), text("must be at most ", options.max_macs, " (--max-macs)"),
-           ErrorCode::limit);
+    const EstimateTotals& t = estimate.totals;
+    const std::pair<int64_t, const char*> bounded[] = {{t.macs, "MACs"},
+                                                       {t.operations - t.flops, "operations beside MACs"},
+                                                       {t.comparisons, "comparisons"},
+                                                       {t.output_elements, "output elements"}};
+    for (const auto& [value, what] : bounded)
+      if (value > options.max_macs)
+        fail("model", text(value, " ", what, " an inference"),
+             text("must be at most ", options.max_macs, " (--max-macs)"), ErrorCode::limit);
   }
 };
 
@@ -108,16 +149,16 @@ std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shap
     key.append(static_cast<const char*>(tensor.data()), tensor.bytes());
   }
   const std::lock_guard lock(impl_->mutex);
-  if (const auto it = impl_->plans.find(key); it != impl_->plans.end()) return it->second;
+  if (auto kept = impl_->find_plan(key)) return kept;
   const Binding binding = impl_->binding(shapes, values);
   // Costs first, from shapes alone: a model over the limits is refused before any weight is packed.
-  Binding light = binding;
+  Binding light = impl_->binding(shapes, values);
   light.evaluate_weights = false;
   impl_->check_macs(estimate_graph(type_graph(impl_->graph, impl_->registry, light)));
   PlanOptions plan_options{impl_->isa, impl_->options.threads, impl_->options.max_memory, impl_->options.rewrite,
                            impl_->options.stream, impl_->options.max_macs};
   auto plan = make_plan(type_graph(impl_->graph, impl_->registry, binding), impl_->registry.rules, plan_options);
-  impl_->plans.emplace(std::move(key), plan);
+  impl_->add_plan(std::move(key), plan);
   return plan;
 }
 

@@ -15,8 +15,9 @@ struct LoadOptions {
   int threads = 1;                        ///< 1 … cores; results have the same bits for any number
   std::optional<Isa> isa = {};            ///< nothing: TALLY_ISA, or the best usable one
   std::map<std::string, int64_t> dims = {};  ///< symbolic dimensions
-  size_t max_memory = size_t{2} << 30;    ///< bytes of weights, arena, inputs and outputs
-  int64_t max_macs = kDefaultMaxWork;    ///< per inference; bounds loop trips too
+  size_t max_memory = size_t{2} << 30;    ///< bytes of weights, arena, inputs, outputs and computed constants
+  /// MACs an inference; comparisons, other operations and output elements each as many; loop trips; all work on constants.
+  int64_t max_macs = kDefaultMaxWork;
   bool weights = true;                    ///< false: for estimates only, values of large weights are not read
   bool rewrite = true;                    ///< false: no absorption; every node runs as it stands
   bool stream = false;                    ///< plan one time step of a model made for whole sequences
@@ -38,7 +39,7 @@ class CompiledModel {
   /// True where the declared shapes (with the bound dims) suffice to plan.
   bool fully_declared() const;
 
-  /// The plan for these inputs, made at first and then reused. `shapes`: of inputs, where the declaration leaves any open;
+  /// The plan for these inputs, made at first and then reused (the model keeps the eight latest, within max_memory). `shapes`: of inputs, where the declaration leaves any open;
   /// `values`: of shape-carrying inputs. Throws Error.
   std::shared_ptr<const Plan> plan(const std::map<std::string, Shape>& shapes = {},
                                    const std::map<std::string, Tensor>& values = {}) const;

@@ -115,8 +115,14 @@ class Planner final : public Preparation {
   void add_step(std::unique_ptr<Step> step) override {
     const int row = static_cast<int>(plan_->rows.size()) - 1;
     for (BufferId id : step->buffers()) touch(id, row);
-    plan_->rows.back().planned += step->planned;
-    ++plan_->rows.back().step_count;
+    PlanRow& into = plan_->rows.back();
+    if (step->on_host()) {
+      step->planned.host_macs = step->planned.tally.macs;
+      step->planned.tally.lane_macs = 0;
+    }
+    into.on_host = step->on_host() && (into.step_count == 0 || into.on_host);
+    into.planned += step->planned;
+    ++into.step_count;
     plan_->steps.push_back({std::move(step), row, false});
   }
 
@@ -125,23 +131,21 @@ class Planner final : public Preparation {
 
   Placement placement(ValueId id, Layout layout, BufferId buffer) const {
     const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-    Placement p{{value.dtype, value.shape}, layout, buffer, 0};
-    if (value.shape.size() >= 2) p.channel_stride = value.shape[1];
-    if (layout == Layout::channels_last)
-      p.channel_stride = padded_channels(value.shape[1], kernels_.geometry.channel_pad);
+    Placement p = expected_placement({value.dtype, value.shape}, layout, kernels_.geometry.channel_pad);
+    p.buffer = buffer;
     return p;
   }
 
   size_t stored_bytes(ValueId id, Layout layout) const {
-    const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-    const int64_t n = stored_elements({value.dtype, value.shape}, layout, kernels_.geometry.channel_pad);
-    return bytes_of(value.dtype, static_cast<size_t>(n));
+    const Placement p = placement(id, layout, -1);
+    return bytes_of(p.type.dtype, static_cast<size_t>(placed_elements(p)));
   }
 
   void check_memory(size_t bytes) const {
-    if (bytes > options_.max_memory)
-      fail("plan", text(bytes, " bytes of buffers"), text("must be at most ", options_.max_memory, " (--max-memory)"),
-           ErrorCode::limit);
+    const size_t all = bytes + graph_.folded_bytes;
+    if (all > options_.max_memory)
+      fail("plan", text(all, " bytes of buffers and computed constants"),
+           text("must be at most ", options_.max_memory, " (--max-memory)"), ErrorCode::limit);
   }
 
   BufferId add_buffer(BufferInfo info) {
@@ -228,7 +232,10 @@ class Planner final : public Preparation {
     row.origins = node.origins;
     describe(row, index);
     begin_row(std::move(row));
-    if (node.layer->view_of() >= 0) return;
+    if (node.layer->view_of() >= 0) {  // moves nothing, whatever it has absorbed
+      plan_->rows.back().gap = explain_gap(plan_->rows.back(), {});
+      return;
+    }
     for (ValueId id : node.inputs)
       if (id != kAbsent) --uses_[static_cast<size_t>(root_[static_cast<size_t>(id)])];
     place_node_outputs();
@@ -249,7 +256,8 @@ class Planner final : public Preparation {
       row.nodes.push_back(e.name);
       if (!plan_->timeline) add_ideal(row.ideal, e);
     }
-    if (plan_->timeline) add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
+    if (plan_->timeline && !node_->origins.empty())
+      add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
     describe_operands(row, *node_, *candidate_, operands_, types_);
   }
 
@@ -257,11 +265,14 @@ class Planner final : public Preparation {
   MovedBytes moved_bytes() const {
     MovedBytes moved;
     std::set<ValueId> seen;
-    for (size_t k = 0; k < node_->inputs.size(); ++k)
-      if (const ValueId id = node_->inputs[k]; id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant &&
-                                               node_->layer->role(static_cast<int>(k), operands_) != Role::state &&
-                                               seen.insert(id).second)
-        moved.read += static_cast<int64_t>(stored_bytes(id, Layout::plain));
+    for (size_t k = 0; k < node_->inputs.size(); ++k) {
+      const ValueId id = node_->inputs[k];
+      if (id == kAbsent || graph_.values[static_cast<size_t>(id)].constant ||
+          node_->layer->role(static_cast<int>(k), operands_) == Role::state || !seen.insert(id).second)
+        continue;
+      const int64_t used = node_->layer->bytes_used(static_cast<int>(k), operands_, types_);
+      moved.read += used < 0 ? static_cast<int64_t>(stored_bytes(id, Layout::plain)) : used;
+    }
     for (ValueId id : node_->outputs)
       if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));
     // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.

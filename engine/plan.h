@@ -47,7 +47,8 @@ struct PlanRow {
   /// equal.
   std::string varies;
   std::vector<Shape> input_shapes, output_shapes;
-  std::string layouts;  ///< "plain→channels_last"
+  std::string layouts;   ///< "plain→channels_last"
+  bool on_host = false;  ///< its steps are plain loops, none a kernel of the plan's instruction set
 };
 
 struct PlannedStep {

@@ -1,6 +1,7 @@
 #pragma once
 #include "tally/engine/gap_terms.h"
 #include "tally/engine/layer.h"
+#include "tally/engine/placement.h"
 #include "tally/engine/step.h"
 #include "tally/platforms/memory.h"
 
@@ -9,18 +10,6 @@ namespace tally {
 struct BufferInfo;
 struct Plan;
 struct TypedGraph;
-
-/// An operand as it will lie in memory.
-struct Placement {
-  TensorType type;
-  Layout layout = Layout::plain;
-  BufferId buffer = -1;
-  /// Channels a pixel holds in channels_last, padding included; C in plain.
-  int64_t channel_stride = 0;
-};
-
-/// Elements that a tensor occupies in a layout.
-int64_t stored_elements(const TensorType& type, Layout layout, int64_t channel_pad);
 
 /// Handed to Layer::prepare by the planner: where the operands lie, and where steps go.
 class Preparation {

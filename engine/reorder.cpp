@@ -1,18 +1,8 @@
 #include "tally/engine/reorder.h"
 
-#include "tally/engine/preparation.h"
+#include "tally/engine/placement.h"
 
 namespace tally {
-
-int64_t padded_channels(int64_t channels, int64_t channel_pad) {
-  return (channels + channel_pad - 1) / channel_pad * channel_pad;
-}
-
-int64_t stored_elements(const TensorType& type, Layout layout, int64_t channel_pad) {
-  const int64_t n = element_count(type.shape);
-  if (layout == Layout::plain || n == 0) return n;
-  return n / type.shape[1] * padded_channels(type.shape[1], channel_pad);
-}
 
 CopyArgs reorder_args(const Shape& shape, Layout from, Layout to, int64_t channel_pad) {
   const int64_t images = shape[0], channels = shape[1];

@@ -4,9 +4,6 @@
 
 namespace tally {
 
-/// C rounded up to the ISA's channel padding.
-int64_t padded_channels(int64_t channels, int64_t channel_pad);
-
 /// copy_nd arguments (pointers aside) that rewrite a float tensor N, C, spatial… from one layout to the other. The padding
 /// channels of a channels_last result are left as they are: no kernel reads them.
 CopyArgs reorder_args(const Shape& shape, Layout from, Layout to, int64_t channel_pad);

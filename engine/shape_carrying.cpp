@@ -13,19 +13,14 @@ std::set<std::string> needed_by(const Graph& graph, Make make) {
     const Node& node = graph.nodes[i];
     bool all = false;
     for (const std::string& output : node.outputs) all = all || (!output.empty() && needed.contains(output));
-    const std::vector<std::string> operands = operand_names(node);
-    if (all) {
-      // A value that planning needs: everything it is computed from is needed too, but for operands of which only the
-      // extents count (Shape).
-      if (node.op == "Shape" || node.op == "Size") continue;
-      for (const std::string& name : operands)
-        if (!name.empty()) needed.insert(name);
-      continue;
-    }
     const std::unique_ptr<Layer> layer = make(node);
     if (layer == nullptr) continue;
+    // A value that planning needs: everything it is computed from is needed too, but for operands of which only the
+    // extents count (Shape).
+    const bool computed = all && !layer->follows_from_types();
+    const std::vector<std::string> operands = operand_names(node);
     for (size_t k = 0; k < operands.size(); ++k)
-      if (!operands[k].empty() && layer->needs_value(static_cast<int>(k))) needed.insert(operands[k]);
+      if (!operands[k].empty() && (computed || layer->needs_value(static_cast<int>(k)))) needed.insert(operands[k]);
   }
   return needed;
 }

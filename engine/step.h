@@ -7,13 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "tally/engine/placement.h"
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/planned.h"
 
 namespace tally {
-
-/// Index of a buffer of a plan.
-using BufferId = int;
 
 /// Addresses of a plan's buffers in one context.
 struct BufferTable {
@@ -55,6 +53,8 @@ class Step {
   virtual std::unique_ptr<BoundStep> bind(const BufferTable& buffers) const = 0;
   /// Buffers read and written, for liveness.
   virtual std::vector<BufferId> buffers() const = 0;
+  /// True where no kernel runs but a plain loop of ours, which issues no lanes of an instruction set.
+  virtual bool on_host() const { return false; }
 
   int64_t items = 1;       ///< independent pieces of work
   double cycles = 0;       ///< planned cost on one core, for choosing threads
@@ -105,7 +105,8 @@ class KernelStep : public Step {
 
 /// A step that calls a function of ours on the host, for element types and attributes that no kernel serves: slow, plain
 /// and right. F: void(const std::vector<std::byte*>& operands, int64_t begin, int64_t end, Tally*) noexcept, operands in
-/// the order of `ids`; it adds to the tally (when not null) what it moves.
+/// the order of `ids`; it adds to the tally (when not null) what it moves and multiplies. Its products count as macs and
+/// never as lanes: they are made in double or in integers, one by one.
 template <class F>
 class HostStep : public Step {
  public:
@@ -128,6 +129,7 @@ class HostStep : public Step {
       if (id >= 0) used.push_back(id);
     return used;
   }
+  bool on_host() const override { return true; }
 
  private:
   struct Bound : BoundStep {
@@ -135,7 +137,11 @@ class HostStep : public Step {
     F function;
     std::vector<std::byte*> operands;
     void run(const RunEnv& env, int64_t begin, int64_t end) const noexcept override {
-      function(operands, begin, end, env.tally);
+      if (!env.tally) return function(operands, begin, end, nullptr);
+      Tally done;
+      function(operands, begin, end, &done);
+      done.lane_macs = 0;
+      *env.tally += done;
     }
   };
 };

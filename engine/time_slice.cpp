@@ -29,6 +29,7 @@ class SliceStep final : public Step {
     return bound;
   }
   std::vector<BufferId> buffers() const override { return {table_, y_}; }
+  bool on_host() const override { return true; }
 
  private:
   struct Bound : BoundStep {

@@ -3,18 +3,11 @@
 #include <algorithm>
 
 #include "tally/engine/body.h"
-#include "tally/engine/evaluate.h"
+#include "tally/engine/folding.h"
 
 namespace tally {
 
 namespace {
-
-/// Constants larger than this keep type and shape only when weights are not evaluated: enough for any shape arithmetic.
-constexpr int64_t kShapeElements = 4096;
-/// Bodies of constant operands that begin more often are left to run instead of being folded.
-constexpr int64_t kFoldedTrips = 1 << 16;
-/// The same where data decide the trips: what they may be worth in multiply-accumulates.
-constexpr int64_t kFoldedWork = 1'000'000'000;
 
 /// Stands for a node whose operator, or whose operands' types, are not known: estimates show it without figures, plans
 /// refuse it.
@@ -68,10 +61,15 @@ Scope scope_of(const Node& node, const Graph& body, const Scope& around) {
 class Typer {
  public:
   Typer(const Graph& graph, const Registry& registry, const Binding& binding)
-      : registry_(registry), binding_(binding), scopes_{{&graph, "", ""}}, typed_nodes_(&typed_nodes_here_) {}
+      : registry_(registry),
+        binding_(binding),
+        budget_(*binding.folding),
+        scopes_{{&graph, "", ""}},
+        typed_nodes_(&typed_nodes_here_) {}
   Typer(const Node& node, const Graph& body, Typer& outer, std::vector<std::string> operands)
       : registry_(outer.registry_),
         binding_(outer.binding_),
+        budget_(outer.budget_),
         scopes_{scope_of(node, body, outer.scopes_.back())},
         outer_(&outer),
         outer_operands_(std::move(operands)),
@@ -106,6 +104,7 @@ class Typer {
     out_.inputs.insert(out_.inputs.end(), captured_.begin(), captured_.end());
     remove_dead();
     for (size_t i = 0; i < out_.nodes.size(); ++i) out_.nodes[i].origins = {static_cast<int>(i)};
+    out_.folded_bytes = budget_.bytes;
     return std::move(out_);
   }
 
@@ -236,7 +235,7 @@ class Typer {
     typed.op = node.op;
     typed.scope = node.scope;
     if (typed.scope.empty()) typed.scope = scopes_.back().path;
-    charge(node);
+    count_typed(node);
     const std::vector<std::string> names = operand_names(node);
     for (const std::string& name : names) typed.inputs.push_back(name.empty() ? kAbsent : id_of(name, node.label()));
     if (binding_.allow_unknown)
@@ -262,7 +261,7 @@ class Typer {
     if (types.size() < wanted_outputs)
       fail(node.label(), text(wanted_outputs, " outputs"), text("must have at most ", types.size()));
     for (const TensorType& type : types) check_size(node.label(), type);
-    std::vector<Tensor> folded = fold(typed, operands, types);
+    std::vector<Tensor> folded = fold(typed, operands, types, binding_);
     bool wanted = false;
     for (size_t i = 0; i < wanted_outputs; ++i) {
       if (node.outputs[i].empty()) {
@@ -282,7 +281,7 @@ class Typer {
     if (folded.empty() && wanted) out_.nodes.push_back(std::move(typed));
   }
 
-  void charge(const Node& node) {
+  void count_typed(const Node& node) {
     *typed_nodes_ += outer_ == nullptr && scopes_.size() == 1 ? 0 : 1;
     *typed_nodes_ += nodes_within_bodies(node);
     if (*typed_nodes_ > kMaxTypedNodes)
@@ -341,27 +340,6 @@ class Typer {
     }
   }
 
-  /// Values of a node that depends on no input, or nothing.
-  std::vector<Tensor> fold(const TypedNode& node, const std::vector<Operand>& operands,
-                           const std::vector<TensorType>& types) const {
-    if (std::vector<Tensor> values = node.layer->values_from_types(operands, types); !values.empty()) return values;
-    if (const Bodies* bodies = node.layer->bodies(); bodies != nullptr && trips_of(*bodies) > kFoldedTrips) return {};
-    bool known = !operands.empty();
-    bool small = true;
-    for (const Operand& operand : operands) {
-      if (!operand.present) continue;
-      if (operand.constant == nullptr) return {};
-      known = known && operand.constant->has_data();
-      small = small && operand.constant->elements() <= kShapeElements;
-    }
-    for (const TensorType& type : types) small = small && element_count(type.shape) <= kShapeElements;
-    if (operands.empty()) return {};
-    if (known && (binding_.evaluate_weights || small)) return evaluate(node, operands, types, kFoldedWork);
-    std::vector<Tensor> values;
-    for (const TensorType& type : types) values.push_back(Tensor::without_data(type.dtype, type.shape));
-    return values;
-  }
-
   void remove_dead() {
     std::vector<bool> needed(out_.values.size(), false);
     for (ValueId id : out_.outputs) needed[static_cast<size_t>(id)] = true;
@@ -382,6 +360,7 @@ class Typer {
 
   const Registry& registry_;
   const Binding& binding_;
+  FoldingBudget& budget_;
   TypedGraph out_;
   std::vector<Scope> scopes_;  ///< the graph, and the branches that now stand in it
   // Of a body.

@@ -35,9 +35,18 @@ struct TypedGraph {
   std::vector<TypedNode> nodes;  ///< topological order
   std::vector<ValueId> inputs, outputs;
   std::vector<std::string> output_names;
+  size_t folded_bytes = 0;  ///< of computed constants
 
   std::vector<Operand> operands(const TypedNode& node) const;
   std::vector<TensorType> output_types(const TypedNode& node) const;
+};
+
+/// What computing constants may cost, and has cost so far.
+struct FoldingBudget {
+  int64_t max_work = 100'000'000'000;  ///< multiply-accumulates, other operations, comparisons and elements written
+  size_t max_bytes = size_t{2} << 30;  ///< of results
+  int64_t work = 0;
+  size_t bytes = 0;
 };
 
 /// What is known of a run before planning it.
@@ -48,6 +57,8 @@ struct Binding {
   bool evaluate_weights = true;              ///< false (estimate): large constants keep type and shape only
   int64_t max_tensor_bytes = int64_t{1} << 40; ///< of any one tensor
   int64_t max_trips = kDefaultMaxWork;      ///< of all loops in one inference
+  /// Copies share it, so that graphs within graphs draw on one account.
+  std::shared_ptr<FoldingBudget> folding = std::make_shared<FoldingBudget>();
   bool allow_unknown = false;                ///< unknown operators, and all that follows them, become layers of unknown cost
 };
 

@@ -77,6 +77,19 @@ bool bypass_empty_padding(Rewriter& rewriter, int index) {
   return true;
 }
 
+/// Slice of everything, Expand and Tile that repeat nothing, Split in one part.
+bool bypass_idle(Rewriter& rewriter, int index) {
+  const TypedNode& node = rewriter.node(index);
+  const auto* layer = as<MayDoNothing>(node);
+  if (!layer || node.outputs.size() != 1 || rewriter.value(node.inputs[0]).constant ||
+      !same_type(rewriter.value(node.inputs[0]), rewriter.value(node.outputs[0])))
+    return false;
+  if (!layer->does_nothing(rewriter.graph().operands(node))) return false;
+  if (rewriter.is_output(node.outputs[0]) && rewriter.producer(node.inputs[0]) < 0) return false;
+  rewriter.bypass(index, 0);
+  return true;
+}
+
 /// Pad → Conv, AveragePool: the window pads itself.
 bool absorb_padding(Rewriter& rewriter, int index) {
   const TypedNode& node = rewriter.node(index);

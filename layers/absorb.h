@@ -58,6 +58,14 @@ class OffersZeroPadding {
   virtual std::optional<std::vector<int64_t>> zero_padding(Operands in) const = 0;
 };
 
+/// A layer that may turn out to leave its input 0 as it is: Slice of everything, Expand to the same shape.
+class MayDoNothing {
+ public:
+  virtual ~MayDoNothing() = default;
+  /// Asked where input 0 and output 0 are of one type.
+  virtual bool does_nothing(Operands in) const = 0;
+};
+
 // -------------------------------------------------------------------------------------------------------------- takers
 
 /// A layer whose kernel can finish its results with an activation.

@@ -7,6 +7,8 @@
 //   tally::Context context(b.build());
 //   tally::RunRecord record = context.make_record(true, false);
 //   context.run_recorded(record);   // record.tallies: what the kernels did
+// A first-order recursive filter y_t = b·x_t + a·y_(t−1), two MACs a step, is a linear cell of one unit:
+//   auto y = b.rnn(x, b.constant({1, 1, 1}, {0.125f}), b.constant({1, 1, 1}, {0.875f}), {}, {.activations = {"Affine"}});
 #include <map>
 #include <string>
 #include <vector>

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tally/layers/element_type.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
@@ -11,14 +12,6 @@
 namespace tally {
 
 namespace {
-
-/// ONNX's numbering of element types.
-DType type_of_code(int64_t code) {
-  constexpr DType kTypes[] = {DType::undefined, DType::f32, DType::u8,        DType::i8,         DType::u16, DType::i16,
-                              DType::i32,       DType::i64, DType::string,    DType::boolean,    DType::f16, DType::f64,
-                              DType::u32,       DType::u64, DType::complex64, DType::complex128, DType::bf16};
-  return code > 0 && code < static_cast<int64_t>(std::size(kTypes)) ? kTypes[code] : DType::undefined;
-}
 
 /// Before opset 6 the type is spelt.
 DType type_of_name(const std::string& name) {
@@ -62,25 +55,29 @@ To convert(From value, bool to_boolean) {
 
 class Cast final : public Layer {
  public:
-  explicit Cast(const Node& node)
-      : Layer(node),
-        to_(node.opset < 6 ? type_of_name(node.get_string("to", "")) : type_of_code(node.get_int("to", 0))) {
+  explicit Cast(const Node& node) : Layer(node), like_(node.op == "CastLike"), to_(DType::undefined) {
+    if (like_) return;
+    to_ = node.opset < 6 ? type_of_name(node.get_string("to", "")) : type_of_code(node.get_int("to", 0));
     if (!with_castable(to_, [](auto) {})) fail(label(), "to", "must be a number or boolean of 8 bits or more");
   }
 
   bool keeps_identity() const override { return true; }
 
   std::vector<TensorType> infer(Operands in) const override {
-    require_inputs(label(), in, 1, 1);
+    require_inputs(label(), in, like_ ? 2 : 1, like_ ? 2 : 1);
+    if (like_ && !with_castable(in[1].dtype, [](auto) {}))
+      fail(label(), text("type ", name_of(in[1].dtype)), "must be a number or boolean of 8 bits or more");
     if (!with_castable(in[0].dtype, [](auto) {}))
       fail(label(), text("input of type ", name_of(in[0].dtype)), "must be a number or boolean of 8 bits or more");
-    return {{to_, in[0].shape}};
+    return {{like_ ? in[1].dtype : to_, in[0].shape}};
   }
+
+  int64_t bytes_used(int input, Operands, std::span<const TensorType>) const override { return input == 0 ? -1 : 0; }
 
   // Changes how elements are stored and computes nothing.
   Cost cost(Operands, std::span<const TensorType>) const override {
     Cost cost;
-    cost.source = "ONNX Cast, opset 1 to 24: moves data only";
+    cost.source = "ONNX " + op() + ", opset 1 to 24: moves data only";
     return cost;
   }
 
@@ -90,18 +87,19 @@ class Cast final : public Layer {
 
   std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType>) const override {
     const double cycles = kHostCyclesPerElement * static_cast<double>(element_count(in[0].shape));
-    return {uniform_candidate("host", 1, 1, Layout::plain, Layout::plain, cycles)};
+    return {uniform_candidate("host", in.size(), 1, Layout::plain, Layout::plain, cycles)};
   }
 
   void prepare(const Candidate& candidate, Preparation& p) const override {
     const int64_t n = element_count(p.inputs()[0].shape);
     const bool constant = p.inputs()[0].constant != nullptr;
+    const DType to = p.outputs()[0].dtype;
     with_castable(p.inputs()[0].dtype, [&](auto from_tag) {
-      with_castable(to_, [&](auto to_tag) {
+      with_castable(to, [&](auto to_tag) {
         using From = typename decltype(from_tag)::type;
         using To = typename decltype(to_tag)::type;
-        const auto run = [n, to_boolean = to_ == DType::boolean](const std::vector<std::byte*>& at, int64_t, int64_t,
-                                                                 Tally* tally) noexcept {
+        const auto run = [n, to_boolean = to == DType::boolean](const std::vector<std::byte*>& at, int64_t, int64_t,
+                                                                Tally* tally) noexcept {
           const From* x = reinterpret_cast<const From*>(at[0]);
           To* y = reinterpret_cast<To*>(at[1]);
           int64_t i = 0;
@@ -119,6 +117,7 @@ class Cast final : public Layer {
   }
 
  private:
+  bool like_;
   DType to_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "tally/layers/conv_methods.h"
 #include "tally/layers/formula.h"
+#include "tally/layers/host_number.h"
 #include "tally/layers/stream_axes.h"
 
 namespace tally {
@@ -22,12 +23,8 @@ constexpr Method kMethods[] = {
     {list_conv_host, prepare_conv_host},
 };
 
-bool is_float(DType type) {
-  return type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f64;
-}
-
 void check_types(const std::string& who, Operands in) {
-  if (!is_float(in[Conv::kX].dtype))
+  if (!is_real(in[Conv::kX].dtype))
     fail(who, text("X of type ", name_of(in[Conv::kX].dtype)), "must be float32, float16, bfloat16 or float64");
   for (int i : {Conv::kW, Conv::kB})
     if (static_cast<size_t>(i) < in.size() && in[static_cast<size_t>(i)].present &&
@@ -157,13 +154,9 @@ StreamStep Conv::stream(Operands in, std::span<const int> time_axes) const {
   const ConvShape s = shape_of(in);
   const int axis = time_axes[kX], rank = static_cast<int>(in[kX].shape.size());
   if (axis == 1) return stream_obstacle("sums over time, which runs along its channels");
-  if (axis >= 2) {
-    const WindowAxis& window = axis == rank - 1 ? s.x : s.y;
-    if (window.kernel > 1) return stream_obstacle(text("kernel ", window.kernel, " spans time steps"));
-    if (window.stride > 1) return stream_obstacle(text("stride ", window.stride, " leaves out time steps"));
-    if (window.pad_begin > 0 || window.pad_end > 0)
-      return stream_obstacle(text("pads time by ", window.pad_begin, " and ", window.pad_end));
-  }
+  if (axis >= 2)
+    if (std::string why = time_obstacle(axis == rank - 1 ? s.x : s.y); !why.empty())
+      return stream_obstacle(std::move(why));
   return stream_elements(in, time_axes);
 }
 

@@ -41,16 +41,6 @@ bool fits(const WindowAxis& a) {
   return reach <= kMaxExtent && a.out * a.stride <= kMaxExtent && a.stride <= kMaxExtent && a.dilation <= kMaxExtent;
 }
 
-Planned planned_of(DepthwiseArgs args, bool has_bias, const Geometry& g) {
-  static constexpr float kSomething = 0;
-  args.bias = has_bias ? &kSomething : nullptr;
-  return planned_depthwise(args, g);
-}
-
-int64_t padded_channels_of(const ConvTask& task, const Geometry& g) {
-  return (task.shape.C + g.channel_pad - 1) / g.channel_pad * g.channel_pad;
-}
-
 }  // namespace
 
 void list_conv_depthwise(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list) {
@@ -61,10 +51,10 @@ void list_conv_depthwise(const ConvTask& task, const PlanContext& context, std::
     return;
   if (s.N > kMaxExtent || s.C > kMaxExtent / 2) return;
   const Geometry& g = context.kernels->geometry;
-  const DepthwiseArgs args = depthwise_args(task, padded_channels_of(task, g));
+  const DepthwiseArgs args = depthwise_args(task, padded_channels(s.C, g.channel_pad));
   const double overhead = kItemCycles * static_cast<double>(args.items());
   list.push_back(task.candidate("depthwise", Layout::channels_last, Layout::channels_last,
-                                planned_cycles(g, planned_of(args, task.has_bias(), g), overhead)));
+                                planned_cycles(g, planned_depthwise(described(args, task.has_bias()), g), overhead)));
 }
 
 void prepare_conv_depthwise(const ConvTask& task, const Candidate& candidate, Preparation& preparation) {
@@ -89,7 +79,8 @@ void prepare_conv_depthwise(const ConvTask& task, const Candidate& candidate, Pr
         {offsetof(DepthwiseArgs, bias), preparation.add_weights(std::move(bias), b.name + " padded"), 0});
   }
   preparation.add_kernel<[](const KernelTable& t) { return t.depthwise; }>(
-      args, std::move(pointers), planned_of(args, task.has_bias(), preparation.geometry()), candidate.cycles);
+      args, std::move(pointers), planned_depthwise(described(args, task.has_bias()), preparation.geometry()),
+      candidate.cycles);
 }
 
 }  // namespace tally

@@ -117,8 +117,6 @@ std::shared_ptr<GemmTables> conv_tables(const ConvTask& task, Layout in, Layout 
   return tables;
 }
 
-int64_t padded(int64_t channels, int64_t pad) { return (channels + pad - 1) / pad * pad; }
-
 }  // namespace
 
 void list_conv_gemm(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list) {
@@ -131,8 +129,8 @@ void list_conv_gemm(const ConvTask& task, const PlanContext& context, std::vecto
     const bool point = s.y.out * s.x.out == 1;
     for (const Layout out : {Layout::channels_last, Layout::plain}) {
       if (out == Layout::plain && !point) continue;
-      const int64_t x_channels = task.channels_inner ? s.C : padded(s.C, g.channel_pad);
-      const auto tables = conv_tables(task, in, out, x_channels, padded(s.M, g.channel_pad), g);
+      const int64_t x_channels = task.channels_inner ? s.C : padded_channels(s.C, g.channel_pad);
+      const auto tables = conv_tables(task, in, out, x_channels, padded_channels(s.M, g.channel_pad), g);
       if (!tables) continue;
       list.push_back(task.candidate("gemm", in, out, tables->cycles(g, task.has_bias(), task.tail.residual)));
     }

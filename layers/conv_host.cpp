@@ -1,28 +1,15 @@
 // Convolution by plain loops: float16, bfloat16 and float64, and float32 where no kernel's tables would fit. Sums in
 // double.
 #include <algorithm>
-#include <cmath>
 
 #include "tally/layers/conv_methods.h"
+#include "tally/layers/host_activation.h"
 #include "tally/layers/host_number.h"
+#include "tally/layers/host_step.h"
 
 namespace tally {
 
 namespace {
-
-double finish(const Epilogue& e, double x) {
-  switch (e.activation) {
-    case Activation::clamp:
-      return std::max<double>(e.lo, std::min<double>(e.hi, x));
-    case Activation::tanh:
-      return std::tanh(x);
-    case Activation::sigmoid:
-      return 1.0 / (1.0 + std::exp(-x));
-    case Activation::none:
-      break;
-  }
-  return x;
-}
 
 /// Taps of one output that fall inside the image: [first, second).
 std::pair<int64_t, int64_t> taps_of(const WindowAxis& a, int64_t o) {
@@ -63,7 +50,7 @@ int64_t run_map(const ConvShape& s, const ConvTail& tail, const ImageStrides& x,
       macs += s.group_inputs() * (y_high - y_low) * (x_high - x_low);
       const int64_t at = ((n * s.M + m) * s.y.out + oy) * s.x.out + ox;
       if (t.residual) sum += to_sum(t.residual[at]);
-      t.y[at] = from_sum<T>(finish(tail.epilogue, sum));
+      t.y[at] = from_sum<T>(activated(tail.epilogue, sum));
     }
   }
   return macs;
@@ -73,7 +60,6 @@ Planned planned_conv_host(const ConvTask& task, int64_t element_bytes) {
   const ConvShape& s = task.shape;
   Planned p;
   p.tally.macs = s.N * s.M * s.group_inputs() * s.y.inside_taps() * s.x.inside_taps();
-  p.tally.lane_macs = p.tally.macs;
   p.loaded_activations = p.tally.macs * element_bytes;
   p.loaded_weights = (p.tally.macs + (task.has_bias() ? s.outputs() : 0)) * element_bytes;
   p.loaded_residual = task.tail.residual ? s.outputs() * element_bytes : 0;
@@ -84,7 +70,7 @@ Planned planned_conv_host(const ConvTask& task, int64_t element_bytes) {
 }
 
 template <class T>
-void add_host_step(const ConvTask& task, double cycles, Preparation& preparation) {
+void add_map_steps(const ConvTask& task, double cycles, Preparation& preparation) {
   const bool has_bias = task.has_bias(), has_residual = task.tail.residual;
   const ImageStrides x = image_strides(task.channels_inner ? Layout::channels_last : Layout::plain, task.shape.C,
                                        task.shape.y.in, task.shape.x.in, task.shape.C);
@@ -98,7 +84,6 @@ void add_host_step(const ConvTask& task, double cycles, Preparation& preparation
       const int64_t macs = run_map(s, tail, x, t, map / s.M, map % s.M);
       if (!tally) continue;
       tally->macs += macs;
-      tally->lane_macs += macs;
       tally->bytes_loaded += (2 * macs + pixels * ((t.b ? 1 : 0) + (t.residual ? 1 : 0))) * int64_t{sizeof(T)};
       tally->bytes_stored += pixels * int64_t{sizeof(T)};
     }
@@ -107,11 +92,8 @@ void add_host_step(const ConvTask& task, double cycles, Preparation& preparation
                                      has_bias ? preparation.input(Conv::kB).buffer : -1,
                                      has_residual ? preparation.input(Conv::kResidual).buffer : -1,
                                      preparation.output(0).buffer};
-  auto step = std::make_unique<HostStep<decltype(run)>>(std::move(run), ids);
-  step->items = task.shape.N * task.shape.M;
-  step->cycles = cycles;
-  step->planned = planned_conv_host(task, sizeof(T));
-  preparation.add_step(std::move(step));
+  add_host_step(preparation, ids, planned_conv_host(task, sizeof(T)), cycles, std::move(run),
+                task.shape.N * task.shape.M);
 }
 
 /// A product by way of double, converted, measured nowhere: an order of magnitude.
@@ -128,7 +110,7 @@ void list_conv_host(const ConvTask& task, const PlanContext&, std::vector<Candid
 void prepare_conv_host(const ConvTask& task, const Candidate& candidate, Preparation& preparation) {
   with_number_type(task.in[Conv::kX].dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if constexpr (!std::is_integral_v<T>) add_host_step<T>(task, candidate.cycles, preparation);
+    if constexpr (!std::is_integral_v<T>) add_map_steps<T>(task, candidate.cycles, preparation);
   });
 }
 

@@ -18,6 +18,14 @@ struct ConvTask {
   Candidate candidate(const char* kernel, Layout x, Layout y, double cycles) const;
 };
 
+/// Arguments with a bias or without: planned tallies look at whether there is one, never at it.
+template <class Args>
+Args described(Args args, bool has_bias) {
+  static constexpr float kSomething = 0;
+  args.bias = has_bias ? &kSomething : nullptr;
+  return args;
+}
+
 /// Element strides of a tensor [images, C, H, W] in a layout.
 struct ImageStrides {
   int64_t image = 0, c = 0, y = 0, x = 0;

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "tally/layers/conv_methods.h"
+#include "tally/layers/host_step.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/pack_conv.h"
 #include "tally/platforms/kernels/planned_conv.h"
@@ -88,20 +89,11 @@ BufferId add_padding_step(const ConvShape& s, BufferId x, Preparation& preparati
     tally->bytes_loaded += 4 * (end - begin) * x_pixels;
     tally->bytes_stored += 4 * (end - begin) * pixels;
   };
-  auto step = std::make_unique<HostStep<decltype(run)>>(std::move(run), std::vector<BufferId>{x, padded});
-  step->items = planes;
-  step->cycles = static_cast<double>(planes * pixels) / 4;
-  step->planned.loaded_activations = step->planned.tally.bytes_loaded = 4 * planes * x_pixels;
-  step->planned.stored_scratch = step->planned.tally.bytes_stored = 4 * planes * pixels;
-  preparation.add_step(std::move(step));
+  Planned planned;
+  planned.loaded_activations = planned.tally.bytes_loaded = 4 * planes * x_pixels;
+  planned.stored_scratch = planned.tally.bytes_stored = 4 * planes * pixels;
+  add_host_step(preparation, {x, padded}, planned, static_cast<double>(planes * pixels) / 4, std::move(run), planes);
   return padded;
-}
-
-/// Planned tallies look at whether there is a bias, never at it.
-Planned planned_of(PixelConvArgs args, bool has_bias, const Geometry& g) {
-  static constexpr float kSomething = 0;
-  args.bias = has_bias ? &kSomething : nullptr;
-  return planned_pixel_conv(args, g);
 }
 
 }  // namespace
@@ -118,8 +110,8 @@ void list_conv_pixel(const ConvTask& task, const PlanContext& context, std::vect
   const PixelConvArgs args = pixel_args(task, g);
   const bool pieced = g.lanes > 8 && s.x.out < g.lanes;
   const double item_cycles = kItemCycles + (pieced ? kPiecedTapCycles * static_cast<double>(s.depth()) : 0);
-  double cycles =
-      planned_cycles(g, planned_of(args, task.has_bias(), g), item_cycles * static_cast<double>(args.items()));
+  double cycles = planned_cycles(g, planned_pixel_conv(described(args, task.has_bias()), g),
+                                 item_cycles * static_cast<double>(args.items()));
   if (s.padded()) cycles += static_cast<double>(s.N * s.C * PaddedImage(s).pixels()) / 4 + 60;
   list.push_back(task.candidate("pixel_conv", Layout::plain, Layout::plain, cycles));
 }
@@ -147,7 +139,7 @@ void prepare_conv_pixel(const ConvTask& task, const Candidate& candidate, Prepar
                                           {offsetof(PixelConvArgs, w), weights, 0},
                                           {offsetof(PixelConvArgs, y), preparation.output(0).buffer, 0}};
   if (task.has_bias()) pointers.push_back({offsetof(PixelConvArgs, bias), preparation.input(Conv::kB).buffer, 0});
-  Planned planned = planned_of(args, task.has_bias(), preparation.geometry());
+  Planned planned = planned_pixel_conv(described(args, task.has_bias()), preparation.geometry());
   if (s.padded()) {
     planned.loaded_scratch += planned.loaded_activations;
     planned.loaded_activations = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tally/platforms/rounding.h"
+
 namespace tally {
 
 namespace {
@@ -10,8 +12,7 @@ namespace {
 constexpr int64_t kMaxKernel = int64_t{1} << 20;
 constexpr int64_t kMaxStep = int64_t{1} << 31;
 
-int64_t ceil_div(int64_t a, int64_t b) { return a > 0 ? (a + b - 1) / b : -(-a / b); }  // b > 0
-int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -divide_up(-a, b); }
 
 AutoPad auto_pad_of(const Node& node) {
   const std::string name = node.get_string("auto_pad", "NOTSET");
@@ -39,8 +40,8 @@ std::vector<TapBand> WindowAxis::bands() const {
   std::vector<TapBand> list;
   for (int64_t o = 0; o < out;) {
     const int64_t first = o * stride - pad_begin;  // input position of tap 0
-    const int64_t low = std::clamp<int64_t>(ceil_div(-first, dilation), 0, kernel);
-    const int64_t high = std::min(kernel, ceil_div(in - first, dilation));
+    const int64_t low = std::min(kernel, divide_up(-first, dilation));
+    const int64_t high = std::min(kernel, divide_up(in - first, dilation));
     // Last output for which tap low − 1 still falls before the image, and tap high − 1 not yet behind it.
     int64_t last = out - 1;
     if (low > 0) last = std::min(last, floor_div(pad_begin - (low - 1) * dilation - 1, stride));
@@ -92,7 +93,7 @@ WindowAxis resolve_axis(const WindowAttributes& window, size_t axis, size_t rank
   a.stride = window.strides.empty() ? 1 : window.strides[axis];
   a.dilation = window.dilations.empty() ? 1 : window.dilations[axis];
   if (window.auto_pad == AutoPad::same_upper || window.auto_pad == AutoPad::same_lower) {
-    a.out = ceil_div(in, a.stride);
+    a.out = divide_up(in, a.stride);
     const int64_t total = std::max<int64_t>(0, (a.out - 1) * a.stride + a.extent() - in);
     const int64_t less = total / 2;
     a.pad_begin = window.auto_pad == AutoPad::same_upper ? less : total - less;
@@ -108,6 +109,13 @@ WindowAxis resolve_axis(const WindowAttributes& window, size_t axis, size_t rank
     fail(who, text("dilated kernel extent ", a.extent()), text("must fit the padded input extent ", padded));
   a.out = (padded - a.extent()) / a.stride + 1;
   return a;
+}
+
+std::string time_obstacle(const WindowAxis& axis) {
+  if (axis.kernel > 1) return text("kernel ", axis.kernel, " spans time steps");
+  if (axis.stride > 1) return text("stride ", axis.stride, " leaves out time steps");
+  if (axis.pad_begin > 0 || axis.pad_end > 0) return text("pads time by ", axis.pad_begin, " and ", axis.pad_end);
+  return {};
 }
 
 }  // namespace tally

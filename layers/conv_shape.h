@@ -37,7 +37,6 @@ struct ConvShape {
   int64_t depth() const { return group_inputs() * y.kernel * x.kernel; }  ///< products a full sum has
   int64_t outputs() const { return N * M * y.out * x.out; }
   bool padded() const { return y.pad_begin || y.pad_end || x.pad_begin || x.pad_end; }
-  bool pointwise() const { return y.kernel == 1 && x.kernel == 1 && y.stride == 1 && x.stride == 1 && !padded(); }
   bool depthwise() const { return G == C && M == C; }
 };
 
@@ -58,5 +57,8 @@ WindowAttributes read_window(const Node& node);
 /// naming `who` where lengths differ or the kernel does not fit the padded input.
 WindowAxis resolve_axis(const WindowAttributes& window, size_t axis, size_t rank, int64_t in, int64_t kernel,
                         const std::string& who);
+
+/// Why windows along time cannot move one step at a time, or nothing: each must see its own step alone.
+std::string time_obstacle(const WindowAxis& axis);
 
 }  // namespace tally

@@ -15,8 +15,10 @@ constexpr double kCyclesPerStridedElement = 2;
 
 }  // namespace
 
-CopyArgs copy_args(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who) {
-  const bool empty = std::any_of(loops.begin(), loops.end(), [](const CopyLoop& l) { return l.size == 0; });
+namespace {
+
+/// The loops in the order of y, those of one turn left out, neighbours that both sides walk alike made one.
+std::vector<CopyLoop> merged_loops(std::vector<CopyLoop> loops) {
   std::erase_if(loops, [](const CopyLoop& l) { return l.size == 1; });
   std::stable_sort(loops.begin(), loops.end(),
                    [](const CopyLoop& a, const CopyLoop& b) { return a.y_stride > b.y_stride; });
@@ -28,9 +30,10 @@ CopyArgs copy_args(std::vector<CopyLoop> loops, int64_t element_bytes, const std
     else
       merged.push_back(loop);
   }
-  if (merged.size() > kCopyRank)
-    fail(who, text(merged.size(), " dimensions that move apart"), text("must be at most ", kCopyRank),
-         ErrorCode::limit);
+  return merged;
+}
+
+CopyArgs args_of(const std::vector<CopyLoop>& merged, int64_t element_bytes) {
   CopyArgs args;
   args.element_bytes = static_cast<int32_t>(element_bytes);
   args.rank = static_cast<int32_t>(std::max<size_t>(merged.size(), 1));
@@ -39,8 +42,46 @@ CopyArgs copy_args(std::vector<CopyLoop> loops, int64_t element_bytes, const std
     args.x_stride[d] = merged[d].x_stride;
     args.y_stride[d] = merged[d].y_stride;
   }
+  return args;
+}
+
+bool copies_nothing(const std::vector<CopyLoop>& loops) {
+  return std::any_of(loops.begin(), loops.end(), [](const CopyLoop& l) { return l.size == 0; });
+}
+
+}  // namespace
+
+CopyArgs copy_args(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who) {
+  const bool empty = copies_nothing(loops);
+  const std::vector<CopyLoop> merged = merged_loops(std::move(loops));
+  if (merged.size() > kCopyRank)
+    fail(who, text(merged.size(), " dimensions that move apart"), text("must be at most ", kCopyRank),
+         ErrorCode::limit);
+  CopyArgs args = args_of(merged, element_bytes);
   if (empty) args.size[0] = 0;
   return args;
+}
+
+std::vector<CopyPart> copy_parts(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who) {
+  constexpr size_t kMaxParts = 4096;
+  if (copies_nothing(loops)) return {};
+  std::vector<CopyLoop> merged = merged_loops(std::move(loops));
+  std::vector<CopyPart> parts(1);
+  while (merged.size() > kCopyRank) {
+    const auto least = std::min_element(merged.begin(), merged.end(),
+                                        [](const CopyLoop& a, const CopyLoop& b) { return a.size < b.size; });
+    if (static_cast<uint64_t>(least->size) > kMaxParts / parts.size())
+      fail(who, text(merged.size(), " dimensions that move apart"),
+           text("must be at most ", kCopyRank, ", or make at most ", kMaxParts, " copies"), ErrorCode::limit);
+    std::vector<CopyPart> more;
+    for (const CopyPart& part : parts)
+      for (int64_t i = 0; i < least->size; ++i)
+        more.push_back({{}, part.x_offset + i * least->x_stride, part.y_offset + i * least->y_stride});
+    parts = std::move(more);
+    merged.erase(least);
+  }
+  for (CopyPart& part : parts) part.args = args_of(merged, element_bytes);
+  return parts;
 }
 
 double copy_cycles(const CopyArgs& args, const Geometry& geometry) {

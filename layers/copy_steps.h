@@ -15,6 +15,16 @@ struct CopyLoop {
 /// follow each other in both tensors become one. Throws Error(limit) naming `who` where more than kCopyRank remain.
 CopyArgs copy_args(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who);
 
+/// One of the copies that together make one of more dimensions than a kernel walks; offsets in elements.
+struct CopyPart {
+  CopyArgs args;
+  int64_t x_offset = 0, y_offset = 0;
+};
+
+/// The same as copies of at most kCopyRank dimensions each: the shortest loops that are too many become copies of their
+/// own; none where there is nothing to move. Throws Error(limit) naming `who` where there would be very many.
+std::vector<CopyPart> copy_parts(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who);
+
 /// Planned cycles: those of the bytes moved where rows are adjacent on both sides, else 2 an element as measured for changes
 /// of layout.
 double copy_cycles(const CopyArgs& args, const Geometry& geometry);

@@ -137,6 +137,8 @@ std::optional<ChannelMap> Binary::channel_map(Operands in, int data, int64_t axi
       case BinaryOp::div:
         map.scale.push_back(1 / v), map.shift.push_back(0);
         break;
+      default:
+        return {};
     }
   }
   return map;

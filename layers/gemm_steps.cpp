@@ -1,5 +1,6 @@
 // Steps of a product: packing of operands that are no constants, and the kernel itself.
 #include "tally/layers/gemm_tables.h"
+#include "tally/layers/host_step.h"
 #include "tally/platforms/kernels/planned_gemm.h"
 
 namespace tally {
@@ -60,16 +61,14 @@ PackedOperands pack_operands(Preparation& preparation, const std::shared_ptr<Gem
   };
   std::vector<BufferId> ids = {preparation.input(weights_input).buffer,
                                bias ? preparation.input(bias_input).buffer : -1, packed.weights, packed.bias};
-  auto step = std::make_unique<HostStep<decltype(run)>>(std::move(run), std::move(ids));
-  Planned& planned = step->planned;
+  Planned planned;
   (w.constant ? planned.loaded_weights : planned.loaded_activations) += weight_bytes;
   if (bias) (bias->constant ? planned.loaded_weights : planned.loaded_activations) += bias_bytes;
   planned.loaded_scratch = tables->scale == 1 ? 0 : 4 * packing.weight_elements;
   planned.stored_scratch = 4 * (packing.weight_elements + (bias ? packing.bias_elements : 0)) + planned.loaded_scratch;
   planned.tally.bytes_loaded = planned.loaded_weights + planned.loaded_activations + planned.loaded_scratch;
   planned.tally.bytes_stored = planned.stored_scratch;
-  step->cycles = static_cast<double>(packing.weight_elements);
-  preparation.add_step(std::move(step));
+  add_host_step(preparation, std::move(ids), planned, static_cast<double>(packing.weight_elements), std::move(run));
   return packed;
 }
 

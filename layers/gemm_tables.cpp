@@ -5,6 +5,7 @@
 
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_gemm.h"
+#include "tally/platforms/rounding.h"
 
 namespace tally {
 
@@ -16,8 +17,6 @@ constexpr int64_t kMaxExtent = std::numeric_limits<int32_t>::max();
 /// A panel's depth block stays in the second cache while the rows of a block pass; so do those rows.
 constexpr int64_t kPanelBlockBytes = 128 * 1024;
 constexpr int64_t kRowBlockBytes = 64 * 1024;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// The segments of one region that lie in depth rows [begin, end), cut at the borders.
 void append_block(const std::vector<Segment>& from, int64_t begin, int64_t end, std::vector<Segment>& to) {
@@ -40,7 +39,7 @@ int64_t rows_of(const GemmProblem& problem) {
 /// without it, for at most 2 % more weights.
 GemmPacking plan_panels(const GemmProblem& problem, int64_t depth, bool one_row, const Geometry& g) {
   constexpr int64_t kLongRow = 49;  // vectors; even panels of them are wide enough to add in one order
-  const int64_t vectors = ceil_div(problem.group_columns, g.lanes);
+  const int64_t vectors = divide_up(problem.group_columns, g.lanes);
   if (!one_row || problem.groups > 1 || vectors < kLongRow)
     return plan_packing(problem.group_columns, problem.groups, depth, problem.group_a_offset, one_row, g);
   GemmPacking packing = plan_packing(vectors * g.lanes, 1, depth, 0, true, g);
@@ -61,15 +60,15 @@ int64_t choose_k_blocks(const GemmPacking& packing, int64_t rows, const Geometry
   int64_t widest = 1;
   for (const Panel& panel : packing.panels) widest = std::max(widest, panel_lanes(panel, g));
   const int64_t depth_rows = std::max<int64_t>(1, kPanelBlockBytes / (4 * widest));
-  return std::max<int64_t>(1, ceil_div(packing.depth, depth_rows));
+  return std::max<int64_t>(1, divide_up(packing.depth, depth_rows));
 }
 
 int64_t choose_rows_per_block(const GemmProblem& problem, const GemmPacking& packing, int64_t rows, const Geometry& g) {
   const int64_t tile = tile_rows(packing, g);
   const int64_t row_bytes = std::max<int64_t>(4, problem.row_bytes);
   const int64_t most = std::clamp<int64_t>(kRowBlockBytes / row_bytes, 4 * tile, 512);
-  const int64_t blocks = std::max<int64_t>(1, ceil_div(rows, most));
-  return std::max<int64_t>(1, ceil_div(ceil_div(rows, blocks), tile) * tile);
+  const int64_t blocks = std::max<int64_t>(1, divide_up(rows, most));
+  return std::max<int64_t>(1, round_up(divide_up(rows, blocks), tile));
 }
 
 }  // namespace
@@ -109,7 +108,7 @@ std::shared_ptr<GemmTables> make_gemm_tables(const GemmProblem& problem, const G
 
   GemmArgs& args = tables->args;
   const int64_t k_blocks = choose_k_blocks(packing, rows, geometry);
-  const int64_t block_depth = std::max<int64_t>(1, ceil_div(depth, k_blocks));
+  const int64_t block_depth = std::max<int64_t>(1, divide_up(depth, k_blocks));
   for (const auto& part : problem.parts) {
     tables->regions.push_back(part.region);
     for (int64_t b = 0; b < k_blocks; ++b) {
@@ -146,7 +145,7 @@ double GemmTables::cycles(const Geometry& geometry, bool has_bias, bool has_resi
     for (int64_t r = 0; r < args.region_count; ++r) {
       const int64_t pixels = int64_t{regions[static_cast<size_t>(r)].height} * regions[static_cast<size_t>(r)].width;
       const int32_t* first = first_segment.data() + r * (args.k_blocks + 1);
-      overhead += static_cast<double>(ceil_div(pixels, std::max<int64_t>(1, most))) *
+      overhead += static_cast<double>(divide_up(pixels, std::max<int64_t>(1, most))) *
                   (kTileCycles * args.k_blocks + kSegmentCycles * (first[args.k_blocks] - first[0]));
     }
   }

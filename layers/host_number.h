@@ -1,7 +1,9 @@
 #pragma once
 // Element types as C++ types, for the plain host paths.
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "tally/platforms/dtype.h"
 
@@ -57,6 +59,12 @@ bool with_number_type(DType type, F&& f) {
   }
 }
 
+/// The same; boolean as uint8_t.
+template <class F>
+bool with_element_type(DType type, F&& f) {
+  return with_number_type(type == DType::boolean ? DType::u8 : type, std::forward<F>(f));
+}
+
 /// float16, bfloat16, float32, float64.
 inline bool is_real(DType type) {
   return type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f64;
@@ -74,6 +82,23 @@ SumOf<T> to_sum(T value) {
     return to_float(value);
   else
     return value;
+}
+
+/// Reads element i of values whose type is known at run time only.
+using RealReader = double (*)(const std::byte* values, int64_t i);
+inline RealReader real_reader(DType type) {
+  RealReader read = nullptr;
+  with_element_type(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    read = [](const std::byte* values, int64_t i) {
+      const T value = reinterpret_cast<const T*>(values)[i];
+      if constexpr (std::is_integral_v<T>)
+        return static_cast<double>(value);
+      else
+        return static_cast<double>(to_sum(value));
+    };
+  });
+  return read;
 }
 
 /// Rounds once; integers wrap.

@@ -19,14 +19,16 @@ inline Planned host_planned(int64_t activation_bytes, int64_t weight_bytes, int6
   return p;
 }
 
-/// Appends `function`, void(const std::vector<std::byte*>& operands, int64_t begin, int64_t end, Tally*) noexcept, as one
-/// item: element types and attributes that no kernel serves. Operands in the order of `ids` (negative: null).
+/// Appends `function`, void(const std::vector<std::byte*>& operands, int64_t begin, int64_t end, Tally*) noexcept, for
+/// element types and attributes that no kernel serves. Operands in the order of `ids` (negative: null). `items`:
+/// independent pieces of work, of which [begin, end) are the function's.
 template <class F>
 void add_host_step(Preparation& preparation, std::vector<BufferId> ids, const Planned& planned, double cycles,
-                   F function) {
+                   F function, int64_t items = 1) {
   auto step = std::make_unique<HostStep<F>>(std::move(function), std::move(ids));
   step->planned = planned;
   step->cycles = cycles;
+  step->items = items;
   preparation.add_step(std::move(step));
 }
 

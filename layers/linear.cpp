@@ -51,6 +51,21 @@ std::unique_ptr<Layer> make_matmul(const Node& node) { return std::make_unique<M
 
 // -------------------------------------------------------------------------------------------------------------- linear
 
+namespace {
+
+/// A way to run a product: adds its candidates, prepares one of them.
+struct Method {
+  void (*list)(const LinearTask&, const PlanContext&, std::vector<Candidate>&);
+  void (*prepare)(const LinearTask&, const Candidate&, Preparation&);
+};
+
+constexpr Method kMethods[] = {
+    {list_linear_gemm, prepare_linear_gemm},
+    {list_linear_host, prepare_linear_host},
+};
+
+}  // namespace
+
 Shape Linear::matrix_shape(const Operand& a) const {
   if (!from_view_) return a.shape;
   const int64_t rows = a.shape[0];
@@ -64,8 +79,11 @@ int64_t Linear::map_axis(Operands in) const { return output_rank(in) - 1; }
 std::vector<Candidate> Linear::candidates(const PlanContext& context, Operands in, std::span<const TensorType>) const {
   const LinearTask task{shape_of(in), tail_, in};
   std::vector<Candidate> list;
-  list_linear_gemm(task, context, list);
-  list_linear_host(task, context, list);
+  for (size_t i = 0; i < std::size(kMethods); ++i) {
+    const size_t before = list.size();
+    kMethods[i].list(task, context, list);
+    for (size_t k = before; k < list.size(); ++k) list[k].variant = static_cast<int>(i);
+  }
   return list;
 }
 
@@ -73,10 +91,7 @@ void Linear::prepare(const Candidate& candidate, Preparation& preparation) const
   const Operands in = preparation.inputs();
   const LinearTask task{shape_of(in), tail_, in};
   if (task.shape.batches() * task.shape.M * task.shape.N == 0) return;
-  if (candidate.kernel == "host")
-    prepare_linear_host(task, candidate, preparation);
-  else
-    prepare_linear_gemm(task, candidate, preparation);
+  kMethods[candidate.variant].prepare(task, candidate, preparation);
 }
 
 std::shared_ptr<const Layer> Linear::with_epilogue(Operands in, const Epilogue& epilogue) const {

@@ -1,6 +1,7 @@
 // MatMul with batch dimensions on both sides: every distinct B is packed once, then one step runs all products.
 #include <algorithm>
 
+#include "tally/layers/host_step.h"
 #include "tally/layers/linear_methods.h"
 #include "tally/platforms/kernels/planned_gemm.h"
 
@@ -109,12 +110,11 @@ BufferId add_packed_batch(const LinearTask& task, const std::shared_ptr<GemmTabl
     tally->bytes_loaded += raw_bytes;
     tally->bytes_stored += 4 * packed_elements;
   };
-  auto step = std::make_unique<HostStep<decltype(run)>>(
-      std::move(run), std::vector<BufferId>{preparation.input(Linear::kB).buffer, target});
-  step->planned.loaded_activations = step->planned.tally.bytes_loaded = raw_bytes;
-  step->planned.stored_scratch = step->planned.tally.bytes_stored = 4 * packed_elements;
-  step->cycles = static_cast<double>(packed_elements);
-  preparation.add_step(std::move(step));
+  Planned planned;
+  planned.loaded_activations = planned.tally.bytes_loaded = raw_bytes;
+  planned.stored_scratch = planned.tally.bytes_stored = 4 * packed_elements;
+  add_host_step(preparation, {preparation.input(Linear::kB).buffer, target}, planned,
+                static_cast<double>(packed_elements), std::move(run));
   return target;
 }
 

@@ -1,4 +1,5 @@
 // Gemm's C in its less usual forms: a column, a single value beside other rows, a whole matrix, scaled, known or not.
+#include "tally/layers/host_step.h"
 #include "tally/layers/linear_methods.h"
 
 namespace tally {
@@ -41,12 +42,11 @@ BufferId expand_c(const LinearTask& task, Preparation& preparation) {
     tally->bytes_loaded += 4 * elements;
     tally->bytes_stored += 4 * elements;
   };
-  auto step = std::make_unique<HostStep<decltype(run)>>(
-      std::move(run), std::vector<BufferId>{preparation.input(Linear::kC).buffer, target});
-  step->planned.loaded_activations = step->planned.tally.bytes_loaded = 4 * elements;
-  step->planned.stored_scratch = step->planned.tally.bytes_stored = 4 * elements;
-  step->cycles = static_cast<double>(elements);
-  preparation.add_step(std::move(step));
+  Planned planned;
+  planned.loaded_activations = planned.tally.bytes_loaded = 4 * elements;
+  planned.stored_scratch = planned.tally.bytes_stored = 4 * elements;
+  add_host_step(preparation, {preparation.input(Linear::kC).buffer, target}, planned, static_cast<double>(elements),
+                std::move(run));
   return target;
 }
 

@@ -63,8 +63,6 @@ std::shared_ptr<GemmTables> linear_tables(const LinearTask& task, Layout layout,
   return tables;
 }
 
-int64_t padded(int64_t channels, int64_t pad) { return (channels + pad - 1) / pad * pad; }
-
 }  // namespace
 
 int64_t batch_offset(const Shape& extents, const Shape& strides, int64_t b) {
@@ -81,7 +79,7 @@ void list_linear_gemm(const LinearTask& task, const PlanContext& context, std::v
   if (task.in[Linear::kA].dtype != DType::f32 || !context.kernels->gemm[static_cast<int>(Num::f32)]) return;
   for (const Layout layout : {Layout::plain, Layout::channels_last}) {
     if (layout == Layout::channels_last && !task.shape.from_view) continue;
-    const auto tables = linear_tables(task, layout, padded(task.shape.channels, g.channel_pad), g);
+    const auto tables = linear_tables(task, layout, padded_channels(task.shape.channels, g.channel_pad), g);
     if (!tables) continue;
     Candidate c;
     c.kernel = task.shape.M == 1 ? "gemv" : "gemm";

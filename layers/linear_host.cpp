@@ -1,5 +1,6 @@
 // Gemm and MatMul by plain loops: integers (sums wrap) and every floating-point type but float32 (sums in double).
 #include "tally/layers/host_number.h"
+#include "tally/layers/host_step.h"
 #include "tally/layers/linear_methods.h"
 
 namespace tally {
@@ -39,7 +40,7 @@ void run_row(const HostProduct& h, const T* a, const T* b, const T* c, T* y, int
 }
 
 template <class T>
-void add_host_step(const LinearTask& task, double cycles, Preparation& preparation) {
+void add_row_steps(const LinearTask& task, double cycles, Preparation& preparation) {
   HostProduct h{task.shape, 0, 0};
   const bool has_c = task.has(Linear::kC) && task.shape.beta != 0;
   if (has_c) {
@@ -57,23 +58,15 @@ void add_host_step(const LinearTask& task, double cycles, Preparation& preparati
               reinterpret_cast<T*>(p[3]), row);
     if (!tally) return;
     tally->macs += (end - begin) * row_macs;
-    tally->lane_macs += (end - begin) * row_macs;
     tally->bytes_loaded += (end - begin) * (2 * row_macs + row_c) * size;
     tally->bytes_stored += (end - begin) * h.s.N * size;
   };
   std::vector<BufferId> ids = {preparation.input(Linear::kA).buffer, preparation.input(Linear::kB).buffer,
                                has_c ? preparation.input(Linear::kC).buffer : -1, preparation.output(0).buffer};
-  auto step = std::make_unique<HostStep<decltype(run)>>(std::move(run), std::move(ids));
-  step->items = s.batches() * s.M;
-  step->cycles = cycles;
-  Planned& p = step->planned;
-  p.tally.macs = p.tally.lane_macs = s.batches() * s.M * s.N * s.K;
-  p.loaded_activations = p.tally.macs * size;
-  p.loaded_weights = (p.tally.macs + s.batches() * s.M * row_c) * size;
-  p.stored_outputs = s.batches() * s.M * s.N * size;
-  p.tally.bytes_loaded = p.loaded_activations + p.loaded_weights;
-  p.tally.bytes_stored = p.stored_outputs;
-  preparation.add_step(std::move(step));
+  Planned p = host_planned(s.batches() * s.M * row_macs * size, s.batches() * s.M * (row_macs + row_c) * size,
+                           s.batches() * s.M * s.N * size);
+  p.tally.macs = s.batches() * s.M * row_macs;
+  add_host_step(preparation, std::move(ids), p, cycles, std::move(run), s.batches() * s.M);
 }
 
 }  // namespace
@@ -91,7 +84,7 @@ void list_linear_host(const LinearTask& task, const PlanContext&, std::vector<Ca
 
 void prepare_linear_host(const LinearTask& task, const Candidate& candidate, Preparation& preparation) {
   with_number_type(task.in[Linear::kA].dtype,
-                   [&](auto tag) { add_host_step<typename decltype(tag)::type>(task, candidate.cycles, preparation); });
+                   [&](auto tag) { add_row_steps<typename decltype(tag)::type>(task, candidate.cycles, preparation); });
 }
 
 }  // namespace tally

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "tally/layers/formula.h"
+#include "tally/layers/host_activation.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
@@ -186,12 +187,7 @@ void BatchNormalization::prepare_host(Preparation& p) const {
                        bias = Statistics::read(statistics.affine, at[kB], c);
           const double mean = Statistics::read(statistics.moments, at[kMean], c),
                        var = Statistics::read(statistics.moments, at[kVar], c);
-          double value = (to_sum(x[i]) - mean) / std::sqrt(var + epsilon) * scale + bias;
-          if (epilogue.activation == Activation::clamp) {
-            value = value < epilogue.lo ? epilogue.lo : value;
-            value = value > epilogue.hi ? epilogue.hi : value;
-          }
-          y[i] = from_sum<T>(value);
+          y[i] = from_sum<T>(activated(epilogue, (to_sum(x[i]) - mean) / std::sqrt(var + epsilon) * scale + bias));
         }
         if (!tally) return;
         tally->bytes_loaded += i * (int64_t{sizeof(T)} + statistics.bytes());

@@ -21,7 +21,7 @@ struct PadPiece {
 std::vector<PadPiece> pad_pieces(int64_t in, int64_t before, int64_t after, PadMode mode, const std::string& who);
 
 /// Operands: data, and from opset 11 pads (int64), optional constant_value (one element), from 18 optional axes.
-class Pad final : public Layer, public OffersZeroPadding {
+class Pad : public Layer, public OffersZeroPadding {
  public:
   static constexpr int kData = 0, kPads = 1, kValue = 2, kAxes = 3;
 
@@ -36,9 +36,11 @@ class Pad final : public Layer, public OffersZeroPadding {
   StreamStep stream(Operands in, std::span<const int> time_axes) const override;
   std::optional<std::vector<int64_t>> zero_padding(Operands in) const override;
 
- private:
+ protected:
   /// Begins of all axes, then ends.
-  std::vector<int64_t> pads(Operands in) const;
+  virtual std::vector<int64_t> pads(Operands in) const;
+
+ private:
   std::vector<std::vector<PadPiece>> pieces(Operands in) const;
 
   PadMode mode_ = PadMode::constant;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tally/engine/reorder.h"
+#include "tally/layers/host_activation.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
@@ -49,6 +50,12 @@ T combine(BinaryOp op, T a, T b) {
         return static_cast<T>(u - v);
       case BinaryOp::mul:
         return static_cast<T>(u * v);
+      case BinaryOp::max:
+        return a < b ? b : a;
+      case BinaryOp::min:
+        return b < a ? b : a;
+      case BinaryOp::prelu:
+        return a < T{0} ? static_cast<T>(u * v) : a;
       case BinaryOp::div:
         break;
     }
@@ -67,6 +74,12 @@ T combine(BinaryOp op, T a, T b) {
         return from_sum<T>(u * v);
       case BinaryOp::div:
         return from_sum<T>(u / v);
+      case BinaryOp::max:
+        return u > v || u != u ? a : b;
+      case BinaryOp::min:
+        return u < v || u != u ? a : b;
+      case BinaryOp::prelu:
+        return u < 0 ? from_sum<T>(u * v) : a;
     }
     return a;
   }
@@ -93,12 +106,7 @@ struct HostPairs {
 
   template <class T>
   T finish(T value) const {
-    if constexpr (std::is_same_v<T, float>) {
-      if (epilogue.activation == Activation::clamp) {
-        const float below = value > epilogue.hi ? epilogue.hi : value;
-        return below < epilogue.lo ? epilogue.lo : below;
-      }
-    }
+    if constexpr (std::is_same_v<T, float>) return static_cast<float>(activated(epilogue, value));
     return value;
   }
 };

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tally/engine/reorder.h"
-
 namespace tally {
 
 Shape placed_strides(const Shape& shape, Layout layout, int64_t channel_stride) {
@@ -18,18 +16,6 @@ Shape placed_strides(const Shape& shape, Layout layout, int64_t channel_stride) 
   }
   strides[0] = pixels * channel_stride;
   return strides;
-}
-
-int64_t placed_elements(const Placement& p) {
-  const int64_t n = element_count(p.type.shape);
-  return p.layout == Layout::plain || n == 0 ? n : n / p.type.shape[1] * p.channel_stride;
-}
-
-Placement expected_placement(const TensorType& type, Layout layout, int64_t channel_pad) {
-  Placement p{type, layout, -1, 0};
-  if (type.shape.size() >= 2) p.channel_stride = type.shape[1];
-  if (layout == Layout::channels_last) p.channel_stride = padded_channels(type.shape[1], channel_pad);
-  return p;
 }
 
 Placement expected_placement(const Operand& operand, Layout layout, int64_t channel_pad) {

@@ -12,15 +12,8 @@ inline constexpr double kStepCycles = 60;
 Shape placed_strides(const Shape& shape, Layout layout, int64_t channel_stride);
 inline Shape placed_strides(const Placement& p) { return placed_strides(p.type.shape, p.layout, p.channel_stride); }
 
-/// Elements that the placement occupies, padding channels included.
-int64_t placed_elements(const Placement& p);
-
 /// The placement that an operand would get: what candidates plan with. Constants lie plain.
 Placement expected_placement(const Operand& operand, Layout layout, int64_t channel_pad);
-Placement expected_placement(const TensorType& type, Layout layout, int64_t channel_pad);
-
-/// True where a tensor may lie channels_last.
-inline bool may_be_channels_last(DType dtype, const Shape& shape) { return dtype == DType::f32 && shape.size() >= 3; }
 
 /// Weights of the plan made of these floats.
 BufferId add_float_weights(Preparation& preparation, std::span<const float> values, std::string name);

@@ -6,6 +6,7 @@
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
+#include "tally/layers/stream_axes.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_pool.h"
 
@@ -146,6 +147,18 @@ std::optional<PoolArgs> Pool::kernel_args(Operands in, Layout layout, int64_t ch
   a.dh = i32(y.dilation), a.dw = i32(x.dilation);
   a.pt = i32(y.pad_begin), a.pb = i32(y.pad_end), a.pl = i32(x.pad_begin), a.pr = i32(x.pad_end);
   return a;
+}
+
+StreamStep Pool::stream(Operands in, std::span<const int> time_axes) const {
+  if (second_output_) return stream_obstacle("its indices count from the first time step");
+  const int axis = time_axes[0];
+  if (axis >= 2) {
+    if (global_) return stream_obstacle("reduces over time");
+    const PoolShape s = shape_of(in);
+    if (std::string why = time_obstacle(s.axes[static_cast<size_t>(axis) - 2]); !why.empty())
+      return stream_obstacle(std::move(why));
+  }
+  return stream_elements(in, time_axes);
 }
 
 std::vector<Candidate> Pool::candidates(const PlanContext& context, Operands in,

@@ -33,6 +33,7 @@ class Pool final : public Layer, public TakesZeroPadding {
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override;
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override;
   std::shared_ptr<const Layer> with_zero_padding(Operands in, const Shape& unpadded,
                                                  const std::vector<int64_t>& pads) const override;
 

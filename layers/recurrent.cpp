@@ -131,7 +131,7 @@ Role Recurrent::role(int input, Operands) const {
 }
 
 // RNN, LSTM, GRU, opset 1 to 22: every gate of a step is a product with W and one with R; two biases, given as a pair, are
-// one addition. Pointwise (README): LSTM f⊙c, i⊙g, their sum, o⊙h(c); GRU r⊙h, 1 − z, ⊙n, z⊙h, sum; one special function a
+// one addition. By elements: LSTM f⊙c, i⊙g, their sum, o⊙h(c); GRU r⊙h, 1 − z, ⊙n, z⊙h, sum; one special function a
 // gate, and LSTM's h(c).
 Cost Recurrent::cost(Operands in, std::span<const TensorType>) const {
   const RecurrentShape s = shape_of(in);

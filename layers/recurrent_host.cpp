@@ -168,7 +168,7 @@ Planned planned_recurrent_host(const RecurrentTask& task, int64_t E) {
   // Of GRU's n without linear_before_reset, R meets r⊙h and not h.
   const int64_t from_h = gates - (gru && !a.linear_before_reset ? 1 : 0), from_extra = gates - from_h;
   Planned p;
-  p.tally.macs = p.tally.lane_macs = runs * gates * H * (s.I + H);
+  p.tally.macs = runs * gates * H * (s.I + H);
   p.loaded_activations = runs * gates * H * s.I * E;
   p.loaded_weights = runs * (gates * H * (s.I + H + (task.has(Recurrent::kB) ? 2 : 0)) + peepholes * H) * E;
   int64_t carried_loads = runs * (from_h * H * H + (lstm ? H : 0) + (gru ? from_extra * H + H : 0));
@@ -219,7 +219,6 @@ void add_recurrent_step(const RecurrentTask& task, double cycles, Preparation& p
       const CellWork work = HostSequence<T>(recurrence, at, item).run();
       if (!tally) continue;
       tally->macs += work.macs;
-      tally->lane_macs += work.macs;
       tally->bytes_loaded += work.elements_loaded * int64_t{sizeof(T)} + work.doubles_loaded * int64_t{sizeof(double)} +
                              (recurrence.lengths_fed ? int64_t{sizeof(int32_t)} : 0);
       tally->bytes_stored += work.elements_stored * int64_t{sizeof(T)} + work.doubles_stored * int64_t{sizeof(double)};
@@ -239,11 +238,8 @@ void add_recurrent_step(const RecurrentTask& task, double cycles, Preparation& p
   ids.push_back(add_carried(task, Recurrent::kInitialH, "h", carried, preparation));
   ids.push_back(recurrence.has_c() ? add_carried(task, Recurrent::kInitialC, "c", carried, preparation) : -1);
   ids.push_back(preparation.add_scratch(sequences * static_cast<size_t>(recurrence.sums()) * sizeof(double)));
-  auto step = std::make_unique<HostStep<decltype(run)>>(std::move(run), std::move(ids));
-  step->items = static_cast<int64_t>(sequences);
-  step->cycles = cycles;
-  step->planned = planned_recurrent_host(task, sizeof(T));
-  preparation.add_step(std::move(step));
+  add_host_step(preparation, std::move(ids), planned_recurrent_host(task, sizeof(T)), cycles, std::move(run),
+                static_cast<int64_t>(sequences));
 }
 
 }  // namespace

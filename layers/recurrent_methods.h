@@ -11,7 +11,7 @@ struct RecurrentTask {
   RecurrentAttributes attributes;
   Operands in;
   bool y = false, y_h = false, y_c = false;  ///< outputs that are wanted
-  /// One step of a stream (T = 1, forward, no sequence_lens): h (and c), [B, H] of X's type, live in the context's state,
+  /// One step of a stream (T = 1, forward, whole sequences): h (and c), [B, H] of X's type, live in the context's state,
   /// from initial_h and initial_c (constants) or zero on.
   bool stateful = false;
   /// Steps of each sequence where they are constants and not all T; empty otherwise. Steps beyond are not computed.

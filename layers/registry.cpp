@@ -57,8 +57,8 @@ std::unique_ptr<Layer> make(const Node& node) {
   const Row* row = find_row(node);
   if (!row) {
     const std::string domain = is_onnx_domain(node.domain) ? "ai.onnx" : node.domain;
-    fail(node.label(), text("operator ", node.op, " of domain '", domain, "' at opset ", node.opset),
-         "is unknown; required: a supported operator");
+    fail(node.label(), text("operator ", node.op, " of domain '", domain, "' at opset ", node.opset, " is not known"),
+         "must be a supported operator");
   }
   if (!in_range(*row, node.opset))
     fail(node.label(), text("opset ", node.opset), text("must be ", row->first_opset, " to ", row->last_opset));

@@ -12,6 +12,7 @@ class FromType : public Layer {
  public:
   using Layer::Layer;
 
+  bool follows_from_types() const override { return true; }
   Cost cost(Operands, std::span<const TensorType>) const override {
     Cost cost;
     cost.coverage = Coverage::free;

@@ -1,5 +1,7 @@
-// Softmax: y_j = e^(x_j − max x) / Σ_k e^(x_k − max x) over the elements of one axis; before opset 13 over all axes from `axis`
-// on together.
+// Over the elements of one axis, before opset 13 over all axes from `axis` on together:
+//   Softmax     y_j = e^(x_j − max x) / Σ_k e^(x_k − max x)
+//   LogSoftmax  y_j = (x_j − max x) − ln Σ_k e^(x_k − max x)
+//   Hardmax     y_j = 1 where x_j is the first of the largest elements, else 0
 #include <algorithm>
 #include <cmath>
 
@@ -15,10 +17,30 @@ namespace tally {
 
 namespace {
 
+enum class SoftmaxKind { softmax, log_softmax, hardmax };
+
+/// One row in double; y may be x.
+template <class T>
+void host_row(SoftmaxKind kind, const T* x, T* y, int64_t width, int64_t stride) {
+  double largest = -INFINITY, sum = 0;
+  int64_t first = 0;
+  for (int64_t j = 0; j < width; ++j)
+    if (to_sum(x[j * stride]) > largest) largest = to_sum(x[j * stride]), first = j;
+  if (kind != SoftmaxKind::hardmax)
+    for (int64_t j = 0; j < width; ++j) sum += std::exp(to_sum(x[j * stride]) - largest);
+  const double log_sum = std::log(sum);
+  for (int64_t j = 0; j < width; ++j) {
+    const double shifted = to_sum(x[j * stride]) - largest;
+    y[j * stride] = from_sum<T>(kind == SoftmaxKind::softmax       ? std::exp(shifted) / sum
+                                : kind == SoftmaxKind::log_softmax ? shifted - log_sum
+                                                                   : j == first);
+  }
+}
+
 class Softmax final : public Layer {
  public:
-  explicit Softmax(const Node& node)
-      : Layer(node), coerced_(node.opset < 13), axis_(node.get_int("axis", coerced_ ? 1 : -1)) {}
+  Softmax(const Node& node, SoftmaxKind kind)
+      : Layer(node), kind_(kind), coerced_(node.opset < 13), axis_(node.get_int("axis", coerced_ ? 1 : -1)) {}
 
   std::vector<TensorType> infer(Operands in) const override {
     require_inputs(label(), in, 1, 1);
@@ -29,15 +51,24 @@ class Softmax final : public Layer {
     return {{type, in[0].shape}};
   }
 
-  // A row of w elements: w − 1 comparisons, w subtractions, w exponentials, w − 1 additions, w divisions.
+  // A row of w elements: w − 1 comparisons, w subtractions, w exponentials, w − 1 additions, w divisions. LogSoftmax takes a
+  // logarithm of the sum and subtracts it instead of dividing; Hardmax only compares.
   Cost cost(Operands in, std::span<const TensorType>) const override {
     const SoftmaxArgs args = make_args(in[0].shape);
     const int64_t rows = args.width == 0 ? 0 : args.rows, w = args.width;
     Cost cost;
-    cost.source = "ONNX Softmax: maximum, exponentials of differences, sum, quotients";
+    if (kind_ == SoftmaxKind::hardmax) {
+      cost.source = "ONNX Hardmax: the maximum";
+      cost.formulas = {product(label(), "comparisons", {{"rows", rows}, {"(w−1)", std::max<int64_t>(w - 1, 0)}})};
+      cost.comparisons = cost.formulas[0].value;
+      return cost;
+    }
+    const bool log = kind_ == SoftmaxKind::log_softmax;
+    cost.source = log ? "ONNX LogSoftmax: maximum, exponentials of differences, sum, its logarithm, differences"
+                      : "ONNX Softmax: maximum, exponentials of differences, sum, quotients";
     cost.formulas = {product(label(), "comparisons", {{"rows", rows}, {"(w−1)", std::max<int64_t>(w - 1, 0)}}),
                      product(label(), "elementwise", {{"rows", rows}, {"(3w−1)", std::max<int64_t>(3 * w - 1, 0)}}),
-                     product(label(), "special", {{"rows", rows}, {"w", w}})};
+                     product(label(), "special", {{"rows", rows}, {log ? "(w+1)" : "w", w + log}})};
     cost.comparisons = cost.formulas[0].value;
     cost.elementwise = cost.formulas[1].value;
     cost.special = cost.formulas[2].value;
@@ -55,7 +86,7 @@ class Softmax final : public Layer {
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType>) const override {
     const Geometry& g = context.kernels->geometry;
-    const bool kernel = in[0].dtype == DType::f32;
+    const bool kernel = in[0].dtype == DType::f32 && kind_ == SoftmaxKind::softmax;
     const double cycles = kernel ? planned_cycles(g, planned_softmax(make_args(in[0].shape), g), kStepCycles)
                                  : 3 * kHostCyclesPerElement * static_cast<double>(element_count(in[0].shape));
     return {uniform_candidate(kernel ? "softmax" : "host", 1, 1, Layout::plain, Layout::plain, cycles)};
@@ -64,7 +95,7 @@ class Softmax final : public Layer {
   void prepare(const Candidate& candidate, Preparation& p) const override {
     const Placement x = p.input(0), y = p.output(0);
     const SoftmaxArgs args = make_args(y.type.shape);
-    if (y.type.dtype != DType::f32) return prepare_host(args, p);
+    if (y.type.dtype != DType::f32 || kind_ != SoftmaxKind::softmax) return prepare_host(args, p);
     Planned planned = planned_softmax(args, p.geometry());
     if (p.inputs()[0].constant) std::swap(planned.loaded_activations, planned.loaded_weights);
     p.add_kernel<[](const KernelTable& t) { return t.softmax; }>(
@@ -98,38 +129,40 @@ class Softmax final : public Layer {
     with_number_type(p.inputs()[0].dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;
       if constexpr (!std::is_integral_v<T>) {
-        const auto run = [args](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
+        const int64_t readings = kind_ == SoftmaxKind::hardmax ? 2 : 3;
+        const auto run = [args, readings, kind = kind_](const std::vector<std::byte*>& at, int64_t, int64_t,
+                                                        Tally* tally) noexcept {
           int64_t done = 0;
           for (int64_t row = 0; row < args.rows; ++row) {
             const int64_t first = row / args.inner * args.width * args.inner + row % args.inner;
-            const T* x = reinterpret_cast<const T*>(at[0]) + first;
-            T* y = reinterpret_cast<T*>(at[1]) + first;
-            double largest = -INFINITY, sum = 0;
-            for (int64_t j = 0; j < args.width; ++j) largest = std::max<double>(largest, to_sum(x[j * args.inner]));
-            for (int64_t j = 0; j < args.width; ++j) sum += std::exp(to_sum(x[j * args.inner]) - largest);
-            for (int64_t j = 0; j < args.width; ++j)
-              y[j * args.inner] = from_sum<T>(std::exp(to_sum(x[j * args.inner]) - largest) / sum);
+            host_row(kind, reinterpret_cast<const T*>(at[0]) + first, reinterpret_cast<T*>(at[1]) + first, args.width,
+                     args.inner);
             done += args.width;
           }
           if (!tally) return;
-          tally->bytes_loaded += 3 * done * int64_t{sizeof(T)};
+          tally->bytes_loaded += readings * done * int64_t{sizeof(T)};
           tally->bytes_stored += done * int64_t{sizeof(T)};
         };
         const int64_t n = args.rows * args.width, bytes = n * int64_t{sizeof(T)};
         const bool constant = p.inputs()[0].constant != nullptr;
         add_host_step(p, {p.input(0).buffer, p.output(0).buffer},
-                      host_planned(constant ? 0 : 3 * bytes, constant ? 3 * bytes : 0, bytes),
+                      host_planned(constant ? 0 : readings * bytes, constant ? readings * bytes : 0, bytes),
                       3 * kHostCyclesPerElement * static_cast<double>(n), run);
       }
     });
   }
 
+  SoftmaxKind kind_;
   bool coerced_;
   int64_t axis_;
 };
 
 }  // namespace
 
-std::unique_ptr<Layer> make_softmax(const Node& node) { return std::make_unique<Softmax>(node); }
+std::unique_ptr<Layer> make_softmax(const Node& node) { return std::make_unique<Softmax>(node, SoftmaxKind::softmax); }
+std::unique_ptr<Layer> make_log_softmax(const Node& node) {
+  return std::make_unique<Softmax>(node, SoftmaxKind::log_softmax);
+}
+std::unique_ptr<Layer> make_hardmax(const Node& node) { return std::make_unique<Softmax>(node, SoftmaxKind::hardmax); }
 
 }  // namespace tally

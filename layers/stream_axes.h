@@ -31,6 +31,16 @@ StreamStep stream_aligned(Operands in, std::span<const int> time_axes, std::span
 /// The same where the last axes meet: ONNX's multidirectional broadcasting.
 StreamStep stream_broadcast(Operands in, std::span<const int> time_axes);
 
+/// Operand 0 alone runs along time, on an axis that is axis `output_axis(time axis)` of each of the `outputs`; a negative
+/// one: the layer combines elements of several time steps.
+template <class F>
+StreamStep stream_through(Operands in, std::span<const int> time_axes, size_t outputs, F output_axis) {
+  if (other_operand_in_time(in, time_axes, 0)) return stream_obstacle("an operand beside its data changes over time");
+  const int axis = time_axes[0] == kNoTimeAxis ? kNoTimeAxis : output_axis(time_axes[0]);
+  if (time_axes[0] != kNoTimeAxis && axis < 0) return stream_obstacle("combines elements of several time steps");
+  return {{}, nullptr, std::vector<int>(outputs, axis), {}, {}};
+}
+
 /// Operand i meets a result whose `steps` time steps run along the operand's axis `axis` (outside its rank: it serves all
 /// steps alike). Adds a table where it is constant and extends along time; gives the obstacle, or nothing.
 std::string meet_time(StreamStep& step, Operands in, int i, int axis, int64_t steps);

@@ -62,8 +62,9 @@ float to_float(Half value) {
   const uint32_t exponent = (value.bits >> 10) & 0x1fu;
   const uint32_t fraction = value.bits & 0x3ffu;
   if (exponent == 0) {  // zero or denormal: fraction · 2^−24, exact in binary32
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return std::bit_cast<float>(std::bit_cast<uint32_t>(magnitude) | sign);
+    if (fraction == 0) return std::bit_cast<float>(sign);
+    // By the exponent: a single-precision multiplication would be one that nobody has counted.
+    return std::bit_cast<float>((std::bit_cast<uint32_t>(static_cast<float>(fraction)) - (24u << 23)) | sign);
   }
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | fraction << 13);
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);

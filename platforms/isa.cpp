@@ -5,14 +5,7 @@
 #include <vector>
 
 #include "tally/platforms/cpu.h"
-
-// An ISA whose file is in this build is announced as TALLY_HAS_ISA_<name>=1; the others are undefined here. Pasted to
-// "TALLY_BUILT_", the argument becomes TALLY_BUILT_1 or stays an unknown name; only the first shifts a 1 into place.
-#define TALLY_BUILT_1 ~, 1
-#define TALLY_SECOND(a, b, ...) b
-#define TALLY_SECOND_OF(...) TALLY_SECOND(__VA_ARGS__)
-#define TALLY_PASTE(value) TALLY_SECOND_OF(TALLY_BUILT_##value, 0, 0)
-#define TALLY_IS_BUILT(value) TALLY_PASTE(value)
+#include "tally/platforms/if_built.h"
 
 namespace tally {
 namespace {
@@ -25,10 +18,13 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-#define TALLY_ISA(name, family, base, flags) {Isa::name, #name, flags, TALLY_IS_BUILT(TALLY_HAS_ISA_##name) == 1},
+#define TALLY_ISA(name, family, base, flags) {Isa::name, #name, flags, TALLY_IF_BUILT(name, true ||) false},
 #include "tally/platforms/isa/list.inc"
 #undef TALLY_ISA
 };
+
+/// Instruction sets that have a name but no file in platforms/isa yet.
+constexpr std::string_view kPlanned[] = {"avxvnni", "neon32", "neon64dot", "neon64fp16", "neon64i8mm", "sve"};
 
 /// True if the CPU has every extension that one compiler option allows the ISA's code to use: -m<extension>,
 /// -mfpu=<extension>, -march=<architecture>+<extension>+…. Other -m<option>=<value> and all of -f, -D … allow none.
@@ -66,6 +62,10 @@ std::optional<Isa> isa_from_name(std::string_view name) {
     if (r.name == name) return r.isa;
   }
   return std::nullopt;
+}
+
+bool is_isa_name(std::string_view name) {
+  return isa_from_name(name) || std::find(std::begin(kPlanned), std::end(kPlanned), name) != std::end(kPlanned);
 }
 
 std::span<const Isa> built_isas() {

@@ -151,7 +151,16 @@ struct PoolArgs {
 
 // ---------------------------------------------------------------------------------------------------------- elementwise
 
-enum class UnaryOp : uint8_t { copy, clamp, tanh, sigmoid, exp };
+enum class UnaryOp : uint8_t {
+#define TALLY_UNARY_OP(op) op,
+#include "tally/platforms/unary_ops.inc"
+#undef TALLY_UNARY_OP
+};
+#define TALLY_UNARY_OP(op) +1
+inline constexpr int kUnaryOps = 0
+#include "tally/platforms/unary_ops.inc"
+    ;
+#undef TALLY_UNARY_OP
 
 /// y[i] = op(x[i]); x may equal y. Items: blocks of kMapBlock elements.
 inline constexpr int64_t kMapBlock = 4096;
@@ -160,11 +169,12 @@ struct UnaryArgs {
   float* y = nullptr;
   int64_t n = 0;
   UnaryOp op = UnaryOp::copy;
-  float lo = 0, hi = 0;
+  float lo = 0, hi = 0;  ///< what unary_ops.inc says they are
   int64_t items() const { return (n + kMapBlock - 1) / kMapBlock; }
 };
 
-enum class BinaryOp : uint8_t { add, sub, mul, div };
+/// `max` and `min`: NaN where either is. `prelu`: a < 0 ? a·b : a.
+enum class BinaryOp : uint8_t { add, sub, mul, div, max, min, prelu };
 
 /// y[outer, inner] = activation(op(a, b)) with b (or a) either a row of `inner` elements of its own (stride inner), one
 /// row for all (stride 0), or one element a row (`*_scalar`). General broadcasting is brought to this form row by row:
@@ -180,7 +190,7 @@ struct BinaryArgs {
   const int64_t* a_rows = nullptr;  ///< offsets of each row instead of the stride, or null
   const int64_t* b_rows = nullptr;
   bool a_scalar = false, b_scalar = false;  ///< one element for the whole row
-  Epilogue epilogue;                        ///< none or clamp
+  Epilogue epilogue;                        ///< none, or clamp of add, sub, mul, div
   int64_t items() const { return rows == 1 ? (inner + kMapBlock - 1) / kMapBlock : rows; }
 };
 
@@ -209,6 +219,45 @@ struct SoftmaxArgs {
   float* y = nullptr;
   int64_t rows = 0, width = 0, inner = 1;
   int64_t items() const { return inner == 1 ? rows : rows / inner * ((inner + kSoftmaxRows - 1) / kSoftmaxRows); }
+};
+
+// ------------------------------------------------------------------------------------------------ reductions and norms
+
+enum class ReduceOp : uint8_t { sum, sum_abs, sum_squares, max, min };
+/// What becomes of a set's sum: itself, divided by `width`, its root.
+enum class ReduceFinish : uint8_t { none, divide, root };
+
+/// y[o, i] = finish(op over j of x[o, j, i]), x dense [outer][width][inner], width >= 1. Of maxima and minima NaN stays NaN.
+/// Items: inner = 1: blocks of kReduceRows outer rows; else (outer, block of kReduceColumns inner columns).
+inline constexpr int64_t kReduceRows = 16, kReduceColumns = 64;
+struct ReduceArgs {
+  const float* x = nullptr;
+  float* y = nullptr;
+  int64_t outer = 1, width = 0, inner = 1;
+  ReduceOp op = ReduceOp::sum;
+  ReduceFinish finish = ReduceFinish::none;
+  int64_t items() const {
+    return inner == 1 ? (outer + kReduceRows - 1) / kReduceRows
+                      : outer * ((inner + kReduceColumns - 1) / kReduceColumns);
+  }
+};
+
+/// y[r, j] = (x[r, j] − m_r) · d_r · scale[c] + bias[c], d_r = 1 / √(v_r + epsilon), over rows of `width` adjacent elements:
+/// with `centred` m_r is the row's mean and v_r its variance (LayerNormalization), else m_r = 0 and v_r the mean of squares
+/// (RMSNormalization). c = (r · width / inner + j / inner) mod channels: inner = 1 takes a parameter an element (channels a
+/// multiple of width), more one a run of `inner` elements (InstanceNormalization, GroupNormalization; inner divides width).
+/// y may equal x. Items: rows.
+struct RowNormArgs {
+  const float* x = nullptr;
+  const float* scale = nullptr;  ///< [channels], or null for ones
+  const float* bias = nullptr;   ///< [channels], or null for zeros
+  float* y = nullptr;
+  float* mean = nullptr;         ///< [rows], or null where nobody wants m
+  float* inverse = nullptr;      ///< [rows], or null where nobody wants d
+  int64_t rows = 0, width = 0, inner = 1, channels = 0;
+  float epsilon = 0;
+  bool centred = true;
+  int64_t items() const { return rows; }
 };
 
 // ------------------------------------------------------------------------------------------------------------- movement

@@ -3,15 +3,7 @@
 #include <cassert>
 #include <cstdlib>
 
-// TALLY_IF_BUILT(name, code): `code` where the build defines TALLY_HAS_ISA_<name>=1, else nothing.
-#define TALLY_BUILT_1 ,
-#define TALLY_SECOND(first, second, ...) second
-#define TALLY_PICK(...) TALLY_SECOND(__VA_ARGS__)
-#define TALLY_CODE(...) __VA_ARGS__
-#define TALLY_NO_CODE(...)
-#define TALLY_JOIN(a, b) a##b
-#define TALLY_CHOOSE(has) TALLY_PICK(TALLY_JOIN(TALLY_BUILT_, has) TALLY_CODE, TALLY_NO_CODE, )
-#define TALLY_IF_BUILT(name, code) TALLY_CHOOSE(TALLY_HAS_ISA_##name)(code)
+#include "tally/platforms/if_built.h"
 
 // clang-format off
 namespace tally {

@@ -12,6 +12,10 @@ namespace tally {
 /// Widest pixel-vector tile of any ISA, in output channels.
 inline constexpr int kMaxPixelChannels = 8;
 
+/// Independent chains of the peak loop: three more than two units with a latency of 4 cycles need; with two operands they
+/// fit 16 registers.
+inline constexpr int kPeakChains = 12;
+
 /// Register tiles and vector geometry of one ISA's kernels; packing and planned tallies are computed from it.
 struct Geometry {
   int lanes = 1;          ///< fp32 lanes of a vector
@@ -29,7 +33,7 @@ struct Geometry {
   int pixel_piece = 1;    ///< shortest run of pixels (lanes) that the two rows of a tile share a register with
   int depthwise_columns = 1;  ///< most output columns of a depthwise tile
   /// [UnaryOp] = FMA vectors (without FMA: multiply vectors) that one vector of the function takes.
-  std::array<int, 5> fma_per_vector{};
+  std::array<int, kUnaryOps> fma_per_vector{};
   bool depthwise_resident = false;  ///< its 3 × 3 weights stay in registers along the row, else along a tile's kernel row
 };
 
@@ -58,6 +62,8 @@ struct KernelTable {
   void (*binary)(const BinaryArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*channel_affine)(const ChannelAffineArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*softmax)(const SoftmaxArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
+  void (*reduce)(const ReduceArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
+  void (*row_norm)(const RowNormArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*copy_nd)(const CopyArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
 
   /// Runs `rounds` × kPeakChains independent FMA vectors in registers; returns fp32 FMA lanes executed. The yardstick of

@@ -10,7 +10,8 @@ namespace tally {
 struct Planned {
   Tally tally;
 
-  // tally.lane_macs − tally.macs, by cause.
+  // tally.lane_macs − tally.macs, by cause; host_macs takes away.
+  int64_t host_macs = 0;     ///< products of plain loops, which issue no lanes of an instruction set
   int64_t lane_padding = 0;  ///< lanes beyond the last channel or pixel
   int64_t k_padding = 0;     ///< depth rounded up to what one dot-product step takes
   int64_t tile_padding =
@@ -38,7 +39,7 @@ struct Planned {
 
   /// True if the named parts sum to the tally exactly.
   bool parts_add_up() const {
-    return tally.lane_macs == tally.macs + lane_padding + k_padding + tile_padding &&
+    return tally.lane_macs == tally.macs - host_macs + lane_padding + k_padding + tile_padding &&
            tally.bytes_loaded == loaded_activations + loaded_weights + loaded_partials + loaded_residual +
                                      loaded_state + loaded_scratch &&
            tally.bytes_stored == stored_outputs + stored_partials + stored_state + stored_scratch;
@@ -47,6 +48,7 @@ struct Planned {
 
 /// Every part, for sums.
 inline constexpr int64_t Planned::*kPlannedParts[] = {
+    &Planned::host_macs,
     &Planned::lane_padding,    &Planned::k_padding,          &Planned::tile_padding,    &Planned::steps_skipped,
     &Planned::gates_skipped,   &Planned::loaded_activations, &Planned::loaded_weights,  &Planned::loaded_partials,
     &Planned::loaded_residual, &Planned::loaded_state,       &Planned::loaded_scratch,  &Planned::stored_outputs,

@@ -87,6 +87,39 @@ double real_time_factor(const Measured& m, double rate) { return m.batches.media
 
 double throughput(const Measured& m) { return m.batches.median > 0 ? 1e9 / m.batches.median : 0; }
 
+/// Beside latency: in CSV exact, with units.
+Table other_figures(const Plan& plan, const Measured& m, double rate) {
+  Table table;
+  table.columns = {{"quantity", "quantity"},
+                   {.key = "shown", .title = "value", .unit = Unit::figure, .never_csv = true},
+                   csv_column("value"),
+                   csv_column("unit"),
+                   {"meaning", "", Unit::text, "", 20}};
+  const auto add = [&](const char* quantity, std::string shown, Cell value, const char* unit, std::string meaning) {
+    table.rows.push_back(
+        {std::string(quantity), std::move(shown), std::move(value), std::string(unit), std::move(meaning)});
+  };
+  const auto add_bytes = [&](const char* quantity, int64_t bytes, const char* meaning) {
+    add(quantity, bytes_text(static_cast<double>(bytes)), bytes, "B", meaning);
+  };
+  const auto add_time = [&](const char* quantity, int64_t ns, const char* meaning) {
+    add(quantity, duration_text(static_cast<double>(ns)), ns, "ns", meaning);
+  };
+  add("throughput", with_thousands(throughput(m), 1) + " /s", throughput(m), "1/s",
+      fmt::format("from the median batch of {} runs", m.batch));
+  add_time("load", m.load_ns, "reading, planning, packing weights");
+  add_time("first run", m.first_run_ns, "caches cold");
+  add_bytes("weights", static_cast<int64_t>(plan.weights_bytes), "packed");
+  add_bytes("arena", static_cast<int64_t>(plan.arena_bytes), "activations and scratch");
+  add_bytes("peak memory", peak_rss_bytes(), "resident, of the whole process");
+  if (plan.state_bytes > 0)
+    add_bytes("state", static_cast<int64_t>(plan.state_bytes), "kept from step to step");
+  if (rate > 0)
+    add("real-time factor", fmt::format("{:.3g}", real_time_factor(m, rate)), real_time_factor(m, rate), "",
+        fmt::format("at {} runs a second; below 1 it keeps up", with_thousands(rate, 0)));
+  return table;
+}
+
 Report bench_report(const LoadedModel& loaded, const Plan& plan, const Measured& m, double rate) {
   Report report;
   report.title = loaded.name + (plan.timeline ? ": latency and throughput of a time step" : ": latency and throughput");
@@ -94,13 +127,13 @@ Report bench_report(const LoadedModel& loaded, const Plan& plan, const Measured&
                               plan.threads, plan.threads == 1 ? "" : "s")};
   Table latency;
   latency.columns = {{"figure", ""},
-                     {"min", "min", Unit::ns},
-                     {"p10", "p10", Unit::ns},
-                     {"median", "median", Unit::ns},
-                     {"p90", "p90", Unit::ns},
-                     {"p99", "p99", Unit::ns},
-                     {"mean", "mean", Unit::ns},
-                     {"stddev", "stddev", Unit::ns},
+                     {"min_ns", "min", Unit::ns},
+                     {"p10_ns", "p10", Unit::ns},
+                     {"median_ns", "median", Unit::ns},
+                     {"p90_ns", "p90", Unit::ns},
+                     {"p99_ns", "p99", Unit::ns},
+                     {"mean_ns", "mean", Unit::ns},
+                     {"stddev_ns", "stddev", Unit::ns},
                      {"samples", "samples", Unit::count}};
   const auto add = [&](const char* name, const Distribution& d) {
     latency.rows.push_back(
@@ -108,25 +141,7 @@ Report bench_report(const LoadedModel& loaded, const Plan& plan, const Measured&
   };
   add("latency", m.latency);
   add("in batches", m.batches);
-  Table rest;
-  rest.columns = {{"quantity", "quantity"}, {"value", "value", Unit::figure}, {"meaning", "", Unit::text, "", 20}};
-  const auto bytes = [](size_t n) { return bytes_text(static_cast<double>(n)); };
-  rest.rows = {
-      {std::string("throughput"), with_thousands(throughput(m), 1) + " /s",
-       fmt::format("from the median batch of {} runs", m.batch)},
-      {std::string("load"), duration_text(static_cast<double>(m.load_ns)),
-       std::string("reading, planning, packing weights")},
-      {std::string("first run"), duration_text(static_cast<double>(m.first_run_ns)), std::string("caches cold")},
-      {std::string("weights"), bytes(plan.weights_bytes), std::string("packed")},
-      {std::string("arena"), bytes(plan.arena_bytes), std::string("activations and scratch")},
-      {std::string("peak memory"), bytes(static_cast<size_t>(peak_rss_bytes())),
-       std::string("resident, of the whole process")}};
-  if (plan.state_bytes > 0)
-    rest.rows.push_back({std::string("state"), bytes(plan.state_bytes), std::string("kept from step to step")});
-  if (rate > 0)
-    rest.rows.push_back({std::string("real-time factor"), fmt::format("{:.3g}", real_time_factor(m, rate)),
-                         fmt::format("at {} runs a second; below 1 it keeps up", with_thousands(rate, 0))});
-  report.parts = {{"", std::move(latency)}, {"", std::move(rest)}};
+  report.parts = {{"", std::move(latency)}, {"Throughput, loading, memory", other_figures(plan, m, rate)}};
   report.notes = {
       fmt::format("Timer: {}. No counters compiled in. Single runs and batches take turns. Load average {}.",
                   tick_source(), load_average() ? fmt::format("{:.2f}", *load_average()) : "n/a")};

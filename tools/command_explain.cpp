@@ -17,12 +17,12 @@ struct Options {
 
 /// The plan for the declared shapes, or for the inputs given where those leave some open.
 std::shared_ptr<const Plan> plan_of(const Model& model, const InputOptions& inputs) {
-  return model.fully_declared() ? model.plan() : make_context(model, inputs).shared_plan();
+  if (model.fully_declared()) return model.plan();
+  if (inputs.files.empty()) require_dims(model);
+  return make_context(model, inputs).shared_plan();
 }
 
 int explain_command(const Options& options) {
-  if (options.output.format == Format::csv)
-    fail("--format", "'csv'", "must be table, md or json: an explanation is no table", ErrorCode::usage);
   const LoadedModel loaded = load_model(options.model, options.loading.parsed());
   const std::shared_ptr<const Plan> plan = plan_of(loaded.model, options.inputs);
   const size_t layer = find_layer(plan->estimate, options.layer);
@@ -30,6 +30,8 @@ int explain_command(const Options& options) {
   std::string text;
   if (options.output.format == Format::json)
     text = as_text(explanation_document(loaded, *plan, layer));
+  else if (options.output.format == Format::csv)
+    text = explanation_report(loaded, *plan, layer).as_csv();
   else
     text = explanation_text(loaded, *plan, layer, plain ? 100 : table_width(), plain ? Emphasis{} : stdout_emphasis());
   if (options.output.format == Format::md) text = "```\n" + text + "```\n";
@@ -43,7 +45,7 @@ void add_explain(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("explain", "One layer's formula with its numbers, and its gap term by term");
   add_model_argument(*command, options->model);
-  command->add_option("LAYER", options->layer, "a node's name, its number from 0, or the beginning of one name")
+  command->add_option("LAYER", options->layer, "a node's name, a part that no other has, or its number from 0")
       ->required()
       ->type_name("");
   add_input_options(*command, options->inputs);
@@ -53,7 +55,7 @@ void add_explain(CLI::App& app, Action& action) {
       "Examples:\n"
       "  tally explain lenet5.onnx conv1\n"
       "  tally explain lenet5.onnx 0 --isa avx2\n"
-      "  tally explain resnet18.onnx layer1 --format json");
+      "  tally explain resnet18.onnx /layer1/layer1.0/conv1 --dim N=1 --format json");
   command->callback([options, &action] { action = [options] { return explain_command(*options); }; });
 }
 

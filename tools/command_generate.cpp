@@ -201,7 +201,10 @@ void add_generate(CLI::App& app, Action& action) {
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40).description(""))
       ->type_name("K")
       ->capture_default_str();
-  command->add_option("--seed", options->sampling.seed, "of the draws")->type_name("N")->capture_default_str();
+  command->add_option("--seed", options->sampling.seed, "of the draws")
+      ->type_name("N")
+      ->check(refuse_seed)
+      ->capture_default_str();
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(

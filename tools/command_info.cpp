@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "tally/build_info.h"
+#include "tally/engine/isa_choice.h"
 #include "tally/platforms/clock.h"
 #include "tally/platforms/cpu.h"
 #include "tally/platforms/kernel_table.h"
@@ -22,6 +23,7 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Options {
+  LoadingOptions loading;
   OutputOptions output;
   bool selftest = false;
 };
@@ -34,8 +36,6 @@ struct PeakTest {
   bool passed() const { return lanes == expected; }
 };
 
-constexpr int64_t kPeakChains =
-    12;  // of platforms/kernels/peak.h, stated again so that the loop is checked from outside
 constexpr int64_t kPeakRounds = 2'000'000;
 
 PeakTest test_peak(Isa isa) {
@@ -51,11 +51,12 @@ PeakTest test_peak(Isa isa) {
   return test;
 }
 
-std::vector<PeakTest> test_peaks() {
+/// Of one instruction set where one is asked for, else of all usable ones.
+std::vector<PeakTest> test_peaks(const std::optional<Isa>& asked) {
   ticks_per_ns();  // measured at its first call
   std::vector<PeakTest> tests;
   for (const Isa isa : built_isas())
-    if (usable(isa)) tests.push_back(test_peak(isa));
+    if (asked ? isa == *asked : usable(isa)) tests.push_back(test_peak(isa));
   return tests;
 }
 
@@ -72,32 +73,15 @@ std::string caches_text() {
   return text.empty() ? "n/a: neither sysfs nor cpuid tells" : text + " (from " + topology().cache_source + ")";
 }
 
-/// The CPU's extensions, as many rows as they take.
-template <class F>
-void add_features(F add) {
-  constexpr size_t kWidth = 70;
-  std::string line;
-  const char* what = "extensions";
-  for (const std::string_view feature : cpu().features) {
-    if (!line.empty() && line.size() + 1 + feature.size() > kWidth) {
-      add(what, line);
-      what = "";
-      line.clear();
-    }
-    line += (line.empty() ? "" : " ") + std::string(feature);
-  }
-  add(what, line);
-}
-
 Table machine_table() {
   const Topology& t = topology();
   Table table;
-  table.columns = {{"what", ""}, {"found", "", Unit::text, "", 40}};
+  table.columns = {{"what", ""}, {.key = "found", .title = "", .unit = Unit::text, .shrink_to = 40, .wraps = true}};
   const auto add = [&](const char* what, std::string found) {
     table.rows.push_back({std::string(what), std::move(found)});
   };
   add("CPU", cpu_name() + (cpu().source.empty() ? "" : " (from " + cpu().source + ")"));
-  add_features(add);
+  add("extensions", fmt::format("{}", fmt::join(cpu().features, " ")));
   add("cores",
       fmt::format("{} physical, {} of {} logical CPUs allowed",
                   t.physical_cores > 0 ? std::to_string(t.physical_cores) : "n/a", t.allowed_cpus, t.logical_cpus));
@@ -115,7 +99,7 @@ Table machine_table() {
   return table;
 }
 
-Table isa_table(const std::vector<PeakTest>& tests) {
+Table isa_table(Isa chosen, const std::vector<PeakTest>& tests) {
   Table table;
   table.columns = {{"isa", "ISA"},
                    {"usable", "usable"},
@@ -129,7 +113,7 @@ Table isa_table(const std::vector<PeakTest>& tests) {
     const Geometry geometry = can ? kernel_table(isa, false).geometry : Geometry{};
     const auto test = std::find_if(tests.begin(), tests.end(), [&](const PeakTest& t) { return t.isa == isa; });
     table.rows.push_back({std::string(name_of(isa)), std::string(can ? "yes" : "no"),
-                          std::string(isa == best_isa() ? "yes" : ""), can ? Cell(int64_t{geometry.lanes}) : Cell(),
+                          std::string(isa == chosen ? "yes" : ""), can ? Cell(int64_t{geometry.lanes}) : Cell(),
                           can ? Cell(std::string(geometry.has_fma ? "yes" : "no")) : Cell(),
                           test == tests.end() ? Cell() : Cell(std::string(test->passed() ? "passed" : "FAILED")),
                           test == tests.end() ? Cell() : Cell(test->gmacs_per_s)});
@@ -137,21 +121,21 @@ Table isa_table(const std::vector<PeakTest>& tests) {
   return table;
 }
 
-Report info_report(const std::vector<PeakTest>& tests) {
+Report info_report(Isa chosen, const std::vector<PeakTest>& tests) {
   Report report;
   report.title = fmt::format("tally {} on {}", build_info::kVersion, cpu_name());
-  report.parts = {{"", machine_table()}, {"Instruction sets of this build", isa_table(tests)}};
+  report.parts = {{"", machine_table()}, {"Instruction sets of this build", isa_table(chosen, tests)}};
   if (!tests.empty())
-    report.notes = {
-        "Selftest: independent multiply-accumulates in registers, their lanes checked against rounds × 12 chains × "
-        "lanes, the best of "
-        "5 rates on one core. Hardware counters could not take part (see counters)."};
+    report.notes = {fmt::format(
+        "Selftest: independent multiply-accumulates in registers, their lanes checked against rounds × {} chains × "
+        "lanes, the best of 5 rates on one core. Hardware counters took no part: {}.",
+        kPeakChains, cycles_missing())};
   return report;
 }
 
-ordered_json info_document(const std::vector<PeakTest>& tests) {
+ordered_json info_document(Isa chosen, const std::vector<PeakTest>& tests) {
   ordered_json document = new_document("info", nullptr, std::nullopt);
-  document["machine"]["chosen_isa"] = name_of(best_isa());
+  document["machine"]["chosen_isa"] = name_of(chosen);
   document["machine"]["features"] = cpu().features;
   document["machine"]["ticks_per_ns"] = ticks_per_ns();
   const std::string why = counters_missing();
@@ -170,9 +154,11 @@ ordered_json info_document(const std::vector<PeakTest>& tests) {
 }
 
 int info_command(const Options& options) {
-  const std::vector<PeakTest> tests = options.selftest ? test_peaks() : std::vector<PeakTest>{};
+  const LoadOptions load = options.loading.parsed();
+  const Isa chosen = choose_isa(load.isa);
+  const std::vector<PeakTest> tests = options.selftest ? test_peaks(load.isa) : std::vector<PeakTest>{};
   write_report(
-      info_report(tests), [&] { return info_document(tests); }, options.output);
+      info_report(chosen, tests), [&] { return info_document(chosen, tests); }, options.output);
   return std::all_of(tests.begin(), tests.end(), [](const PeakTest& t) { return t.passed(); }) ? 0 : 1;
 }
 
@@ -182,11 +168,13 @@ void add_info(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("info", "This machine: CPU, instruction sets, cores, caches, counters");
   command->add_flag("--selftest", options->selftest, "run a known multiply-accumulate loop on each instruction set");
+  add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(
       "Examples:\n"
       "  tally info\n"
       "  tally info --selftest\n"
+      "  tally info --selftest --isa avx2\n"
       "  tally info --format json");
   command->callback([options, &action] { action = [options] { return info_command(*options); }; });
 }

@@ -47,7 +47,8 @@ void run_marked(Context& context) {
 void write_outputs(const std::vector<Tensor>& outputs, const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) fail("folder '" + folder + "'", error.message(), "must be writable", ErrorCode::usage);
+  if (error)
+    fail("folder '" + folder + "'", "cannot be made: " + error.message(), "must be writable", ErrorCode::usage);
   for (size_t k = 0; k < outputs.size(); ++k)
     write_npy(std::filesystem::path(folder) / fmt::format("output_{}.npy", k), outputs[k]);
 }

@@ -53,8 +53,9 @@ ordered_json model_json(const LoadedModel& loaded) {
 
 ordered_json new_document(const std::string& kind, const LoadedModel* model, std::optional<Isa> isa) {
   ordered_json document{{"schema", "tally." + kind + "/1"}, {"version", build_info::kVersion}};
-  if (model != nullptr) document["model"] = model_json(*model);
+  document["model"] = model != nullptr ? model_json(*model) : ordered_json();
   document["machine"] = machine_json(isa);
+  if (model == nullptr) document["missing"]["model"] = "the document is of no single model";
   return document;
 }
 

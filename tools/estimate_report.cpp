@@ -189,7 +189,7 @@ ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estima
     if (!row.cost.source.empty()) layer["source"] = row.cost.source;
     if (row.cost.coverage == Coverage::approximate) layer["reason"] = row.cost.reason;
     if (is_unknown(row)) {
-      layer["missing"] = {{"cost", row.cost.reason}};
+      for (const RowFigure& figure : kRowFigures) layer["missing"][figure.key] = row.cost.reason;
       if (unknown.empty()) unknown = fmt::format("{} '{}' is of unknown cost", row.op, row.name);
     }
     layers.push_back(std::move(layer));
@@ -199,7 +199,11 @@ ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estima
   for (const TotalFigure& total : kTotals)
     totals[total.key] = unknown.empty() ? ordered_json(estimate.totals.*total.value) : ordered_json();
   totals["intensity"] = unknown.empty() ? ordered_json(estimate.totals.intensity) : ordered_json();
-  if (!unknown.empty()) totals["missing"] = {{"*", unknown}};
+  if (!unknown.empty()) {
+    ordered_json missing;
+    for (const auto& [key, value] : totals.items()) missing[key] = unknown;
+    totals["missing"] = std::move(missing);
+  }
   return document;
 }
 

@@ -45,25 +45,33 @@ std::string formulas_text(const NodeEstimate& node) {
   return text;
 }
 
+struct Figure {
+  const char* name;
+  int64_t value;
+};
+
+std::vector<Figure> figures_of(const NodeEstimate& n) {
+  return {{"params", n.params},
+          {"params_shared", n.params_shared},
+          {"buffers", n.buffers},
+          {"constants", n.constants},
+          {"macs", n.cost.macs},
+          {"macs_nopad", n.cost.macs_nopad},
+          {"ops_fused", n.ops_fused()},
+          {"comparisons", n.cost.comparisons},
+          {"elementwise", n.cost.elementwise},
+          {"special", n.cost.special},
+          {"operations", n.operations()},
+          {"bytes_read", n.bytes_read},
+          {"bytes_weights", n.bytes_weights},
+          {"bytes_written", n.bytes_written},
+          {"output_elements", n.output_elements}};
+}
+
 /// Figures that are not 0, as "params 156 · macs 117,600".
 std::string figures_text(const NodeEstimate& n) {
-  const std::pair<const char*, int64_t> figures[] = {{"params", n.params},
-                                                     {"params_shared", n.params_shared},
-                                                     {"buffers", n.buffers},
-                                                     {"constants", n.constants},
-                                                     {"macs", n.cost.macs},
-                                                     {"macs_nopad", n.cost.macs_nopad},
-                                                     {"ops_fused", n.ops_fused()},
-                                                     {"comparisons", n.cost.comparisons},
-                                                     {"elementwise", n.cost.elementwise},
-                                                     {"special", n.cost.special},
-                                                     {"operations", n.operations()},
-                                                     {"bytes_read", n.bytes_read},
-                                                     {"bytes_weights", n.bytes_weights},
-                                                     {"bytes_written", n.bytes_written},
-                                                     {"output_elements", n.output_elements}};
   std::string text;
-  for (const auto& [name, value] : figures)
+  for (const auto& [name, value] : figures_of(n))
     if (value != 0) text += (text.empty() ? "" : " · ") + fmt::format("{} {}", name, with_thousands(value));
   return text;
 }
@@ -151,12 +159,23 @@ size_t find_layer(const Estimate& estimate, const std::string& layer) {
   if (!layer.empty() && layer.size() < 9 &&
       std::all_of(layer.begin(), layer.end(), [](char c) { return c >= '0' && c <= '9'; }))
     if (const size_t index = std::stoul(layer); index < rows.size()) return index;
-  std::vector<size_t> prefixed;
-  for (size_t i = 0; i < rows.size(); ++i)
-    if (!layer.empty() && rows[i].name.starts_with(layer)) prefixed.push_back(i);
-  if (prefixed.size() == 1) return prefixed[0];
-  fail("layer '" + layer + "'", prefixed.empty() ? "no such layer;" : text(prefixed.size(), " layers begin so;"),
-       "must be a name, a number from 0 or the beginning of one name; near: " + near_names(estimate, layer),
+  using Matches = bool (*)(const std::string& name, const std::string& part);
+  const Matches ways[] = {
+      [](const std::string& name, const std::string& part) { return name.starts_with(part); },
+      [](const std::string& name, const std::string& part) {
+        return ("/" + name + "/").find("/" + part + "/") != std::string::npos;
+      },
+      [](const std::string& name, const std::string& part) { return name.find(part) != std::string::npos; }};
+  size_t most = 0;
+  for (const Matches matches : ways) {
+    std::vector<size_t> found;
+    for (size_t i = 0; i < rows.size(); ++i)
+      if (!layer.empty() && matches(rows[i].name, layer)) found.push_back(i);
+    if (found.size() == 1) return found[0];
+    most = std::max(most, found.size());
+  }
+  fail("layer '" + layer + "'", most == 0 ? "no such layer" : text("is part of ", most, " names"),
+       "must be a name, a number from 0 or a part that only one name has; near: " + near_names(estimate, layer),
        ErrorCode::usage);
 }
 
@@ -181,6 +200,33 @@ std::string explanation_text(const LoadedModel& loaded, const Plan& plan, size_t
   const PlanRow* row = row_of(plan, layer);
   text += row == nullptr ? std::string("  nothing: a rewrite removed it\n") : wrapped(plan_text(plan, *row), width);
   return text;
+}
+
+Report explanation_report(const LoadedModel& loaded, const Plan& plan, size_t layer) {
+  const NodeEstimate& node = plan.estimate.layers[layer];
+  Table formulas, figures, planned;
+  formulas.columns = {csv_column("quantity"), csv_column("symbols"), csv_column("numbers"), csv_column("value")};
+  for (const Formula& f : node.cost.formulas) formulas.rows.push_back({f.quantity, f.symbols, f.numbers, f.value});
+  figures.columns = {csv_column("quantity"), csv_column("value")};
+  for (const Figure& figure : figures_of(node)) figures.rows.push_back({std::string(figure.name), figure.value});
+  planned.columns = {csv_column("quantity"), csv_column("term"), csv_column("value")};
+  if (const PlanRow* row = row_of(plan, layer)) {
+    const auto add = [&](const char* quantity, int64_t ideal, const GapTerms& gap, int64_t sum) {
+      planned.rows.push_back({std::string(quantity), std::string("ideal"), ideal});
+      for (const auto& [term, value] : gap) planned.rows.push_back({std::string(quantity), term, value});
+      planned.rows.push_back({std::string(quantity), std::string("planned"), sum});
+    };
+    const Tally& t = row->planned.tally;
+    add("lane_macs", row->ideal.macs, row->gap.macs, t.lane_macs);
+    add("bytes_loaded", row->ideal.bytes_read + row->ideal.bytes_weights, row->gap.bytes_loaded, t.bytes_loaded);
+    add("bytes_stored", row->ideal.bytes_written, row->gap.bytes_stored, t.bytes_stored);
+  }
+  Report report;
+  report.title = fmt::format("{} '{}' in {}", node.op, node.name, loaded.name);
+  report.parts = {{"Formulas", std::move(formulas)},
+                  {"Ideal", std::move(figures)},
+                  {fmt::format("Planned on {}", name_of(plan.isa)), std::move(planned)}};
+  return report;
 }
 
 ordered_json explanation_document(const LoadedModel& loaded, const Plan& plan, size_t layer) {

@@ -18,6 +18,7 @@ constexpr Meaning kMeanings[] = {
     {"k_padding", "depth rounded up to a dot-product step"},
     {"tile_padding", "register-tile rows computed and dropped"},
     {"padding_taps_skipped", "products with padding zeros, not executed"},
+    {"host_products", "plain loops, no lanes of an instruction set"},
     {"steps_skipped", "time steps beyond a sequence's length"},
     {"gates_skipped", "gates that another gate determines"},
     {"fusion", "between absorbed nodes, never in memory"},
@@ -72,7 +73,7 @@ Table gap_table(const std::vector<ProfileRow>& rows) {
   Table table;
   table.columns = {{"quantity", "quantity"},
                    {"term", "term"},
-                   {"sum", "sum", Unit::figure},
+                   {"sum", "sum", Unit::change},
                    {"most_in", "most in", Unit::path, "", 8},
                    {"meaning", "meaning", Unit::text, "", 30}};
   for (const Quantity& quantity : kQuantities) {
@@ -86,8 +87,18 @@ Table gap_table(const std::vector<ProfileRow>& rows) {
         sum.most_in = row.plan->name;
       }
     for (const auto& [term, sum] : sums)
-      table.rows.push_back({quantity.name, term, with_sign(sum.sum), sum.most_in, std::string(meaning_of_term(term))});
+      table.rows.push_back({quantity.name, term, sum.sum, sum.most_in, std::string(meaning_of_term(term))});
   }
+  return table;
+}
+
+Table layer_gap_table(const std::vector<ProfileRow>& rows) {
+  Table table;
+  table.columns = {csv_column("layer"), csv_column("quantity"), csv_column("term"), csv_column("value")};
+  for (const ProfileRow& row : rows)
+    for (const Quantity& quantity : kQuantities)
+      for (const auto& [term, value] : row.gap.*quantity.terms)
+        table.rows.push_back({row.plan->name, std::string(quantity.key), term, value});
   return table;
 }
 

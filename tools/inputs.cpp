@@ -140,6 +140,16 @@ std::map<std::string, Tensor> read_inputs(const CompiledModel& model, const Inpu
   return tensors;
 }
 
+void require_dims(const CompiledModel& model) {
+  for (const ValueInfo& input : model.graph().inputs) {
+    if (!input.shape) continue;
+    for (const Dim& dim : *input.shape)
+      if (dim.value < 0 && !dim.name.empty() && !model.options().dims.contains(dim.name))
+        fail("input '" + input.name + "'", "dimension '" + dim.name + "' is open",
+             "must be bound: --dim " + dim.name + "=N, or by an input given with -i", ErrorCode::usage);
+  }
+}
+
 Context make_context(const CompiledModel& model, const InputOptions& options) {
   const std::map<std::string, Tensor> inputs = read_inputs(model, options);
   Context context(model);

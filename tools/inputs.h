@@ -16,6 +16,9 @@ Tensor read_tensor(const std::filesystem::path& file, size_t max_bytes);
 /// missing, Error(usage) where a file fits no input or an extent is open.
 std::map<std::string, Tensor> read_inputs(const CompiledModel& model, const InputOptions& options);
 
+/// Throws Error(usage) naming the first symbolic dimension of an input that --dim leaves open.
+void require_dims(const CompiledModel& model);
+
 /// A context whose inputs are set; its instruction set is checked.
 Context make_context(const CompiledModel& model, const InputOptions& options);
 

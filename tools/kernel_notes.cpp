@@ -63,7 +63,8 @@ std::string kernel_note(const std::string& kernel, const Geometry& g) {
     return fmt::format("softmax: rows one by one, {}; maximum, exponentials and their sum, division.", lanes);
   if (kernel == "copy") return "copy: elements moved as they are, dimensions merged where the strides allow.";
   if (kernel == "host")
-    return "host: a plain loop, for types and attributes that no kernel serves; slow, and exact in its counts.";
+    return "host: a plain loop, for types and attributes that no kernel serves; slow, exact in its counts, and of no "
+           "lanes.";
   return "";
 }
 

@@ -133,6 +133,15 @@ std::string counters_missing() {
 #endif
 }
 
+std::string cycles_missing() {
+  const std::string why = counters_missing();
+  return why.empty() ? "hardware counters are not read by this version" : "no hardware counters (" + why + ")";
+}
+
+std::string energy_missing() {
+  return energy_sources().empty() ? "no energy source on this machine" : "energy is not read by this version";
+}
+
 std::vector<std::string> energy_sources() {
   std::vector<std::string> found;
   const auto look = [&](const std::string& folder, const std::string& file) {

@@ -18,6 +18,12 @@ std::string cpu_name();
 /// Why hardware counters cannot be read here; empty where they can.
 std::string counters_missing();
 
+/// Why a document has no cycles, instructions and cache misses.
+std::string cycles_missing();
+
+/// Why a document has no energy.
+std::string energy_missing();
+
 /// Files from which energy could be read, one a line; empty: none.
 std::vector<std::string> energy_sources();
 

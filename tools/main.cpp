@@ -44,6 +44,18 @@ void describe(CLI::App& app) {
       "  tally verify model.onnx                         against the answers stored next to it");
 }
 
+/// Throws Error(usage) where the first word of the command line, options aside, is no command.
+void refuse_unknown_command(const CLI::App& app, int argc, char** argv) {
+  const char* const* word = std::find_if(argv + 1, argv + argc, [](const char* argument) { return *argument != '-'; });
+  if (word == argv + argc) return;
+  std::string names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == *word) return;
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  tally::fail("command", "'" + std::string(*word) + "'", "must be one of " + names, ErrorCode::usage);
+}
+
 /// Runs `command`; whatever goes wrong becomes one line on stderr and an exit code.
 template <class F>
 int guarded(F command, bool quiet) {
@@ -82,6 +94,7 @@ int main(int argc, char** argv) {
         } catch (const CLI::ParseError& e) {
           if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
           const auto chosen = app.get_subcommands();
+          if (chosen.empty()) refuse_unknown_command(app, argc, argv);
           const std::string name = chosen.empty() ? "tally" : "tally " + chosen.front()->get_name();
           tally::tools::message(std::string("error: ") + e.what() + " (see " + name + " --help)", quiet);
           return kUsage;

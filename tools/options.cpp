@@ -1,38 +1,14 @@
 #include "tools/options.h"
 
-#include <array>
 #include <charconv>
 #include <cmath>
 
 #include "tally/engine/error.h"
+#include "tally/engine/isa_choice.h"
 
 namespace tally::tools {
 
 namespace {
-
-/// Instruction sets that have a name but no file in platforms/isa yet.
-constexpr std::array<std::string_view, 6> kPlannedIsas = {"avxvnni",    "neon32",     "neon64dot",
-                                                          "neon64fp16", "neon64i8mm", "sve"};
-
-std::string isa_names() {
-  std::string names;
-  for (const Isa isa : built_isas()) names += (names.empty() ? "" : ", ") + std::string(name_of(isa));
-  return names;
-}
-
-Isa parse_isa(const std::string& name) {
-  const std::optional<Isa> isa = isa_from_name(name);
-  if (isa) {
-    if (!usable(*isa))
-      fail("--isa", "'" + name + "'", "is not in this build or not on this machine (tally info lists what is)",
-           ErrorCode::machine);
-    return *isa;
-  }
-  for (const std::string_view planned : kPlannedIsas)
-    if (planned == name)
-      fail("--isa", "'" + name + "'", "is not in this build, which has " + isa_names(), ErrorCode::machine);
-  fail("--isa", "'" + name + "'", "must be an instruction set: " + isa_names(), ErrorCode::usage);
-}
 
 std::pair<std::string, int64_t> parse_dim(const std::string& item) {
   const size_t equals = item.rfind('=');
@@ -87,7 +63,7 @@ LoadOptions LoadingOptions::parsed() const {
   if (dtype != "fp32") fail("--dtype", "'" + dtype + "'", "must be fp32, fp16 or int8", ErrorCode::usage);
   if (threads < 1 || threads > 4096) fail("--threads", std::to_string(threads), "must be 1 to 4096", ErrorCode::usage);
   load.threads = threads;
-  if (!isa.empty()) load.isa = parse_isa(isa);
+  if (!isa.empty()) load.isa = named_isa("--isa", isa);
   for (const std::string& item : dims) {
     const auto [name, value] = parse_dim(item);
     const auto [bound, is_new] = load.dims.emplace(name, value);
@@ -111,7 +87,7 @@ void add_loading_options(CLI::App& command, LoadingOptions& options) {
   command.add_option("--max-memory", options.max_memory, "bytes of weights and buffers, at most")
       ->type_name("BYTES")
       ->capture_default_str();
-  command.add_option("--max-macs", options.max_macs, "multiply-accumulates an inference, at most")
+  command.add_option("--max-macs", options.max_macs, "MACs, other operations, output elements an inference, at most")
       ->type_name("N")
       ->capture_default_str();
 }
@@ -131,12 +107,18 @@ void add_stepping_options(CLI::App& command, SteppingOptions& options) {
       ->allow_extra_args(false);
 }
 
+std::string refuse_seed(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? std::string() : "'" + text + "' must be an integer >= 0";
+}
+
 void add_input_options(CLI::App& command, InputOptions& options) {
   command.add_option("-i,--input", options.files, "an input, .npy or TensorProto .pb; a bare FILE fills the next one")
       ->type_name("[NAME=]FILE")
       ->allow_extra_args(false);
   command.add_option("--seed", options.seed, "fill missing inputs: floats uniform in [0,1), integers 0, bool false")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(refuse_seed);
 }
 
 void add_model_argument(CLI::App& command, std::string& model) {

@@ -54,6 +54,9 @@ struct InputOptions {
   std::vector<std::string> fed;  ///< OUT=IN of --feed: an IN without a file starts as zero
 };
 
+/// For CLI::Option::check: why the text is no seed; empty: it is one. CLI11 itself would wrap negative numbers.
+std::string refuse_seed(const std::string& text);
+
 /// -i/--input and --seed.
 void add_input_options(CLI::App& command, InputOptions& options);
 

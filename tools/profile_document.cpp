@@ -43,8 +43,8 @@ ordered_json measured_json(const Distribution& ns) {
 
 ordered_json layer_json(const ProfileRow& row, const Plan& plan) {
   const PlanRow& p = *row.plan;
-  ordered_json layer{
-      {"name", p.name}, {"nodes", p.nodes}, {"op", p.op}, {"dtype", name_of(p.dtype)}, {"isa", name_of(plan.isa)}};
+  ordered_json layer{{"name", p.name}, {"nodes", p.nodes}, {"op", p.op}, {"dtype", name_of(p.dtype)}};
+  layer["isa"] = p.on_host ? ordered_json() : ordered_json(name_of(plan.isa));
   layer["kernel"] = p.kernel;
   layer["threads"] = p.threads;
   layer["layouts"] = p.layouts;
@@ -59,6 +59,7 @@ ordered_json layer_json(const ProfileRow& row, const Plan& plan) {
   layer["measured"] = measured_json(row.ns);
   layer["intensity"] = row.intensity;
   layer["roof"] = nullptr;
+  if (p.on_host) layer["missing"] = {{"isa", "a plain loop on the host, no kernel of an instruction set"}};
   return layer;
 }
 
@@ -119,12 +120,9 @@ ordered_json repeatability_json(const Profile& profile) {
 }
 
 ordered_json missing_json() {
-  const std::string why = counters_missing();
-  const std::string counters = why.empty() ? "hardware counters are not read by this version" : why;
   ordered_json missing;
-  for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses"}) missing[key] = counters;
-  missing["energy_nj"] =
-      energy_sources().empty() ? "no energy source on this machine" : "energy is not read by this version";
+  for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses"}) missing[key] = cycles_missing();
+  missing["energy_nj"] = energy_missing();
   missing["roof"] = "this machine's peaks are not calibrated";
   if (governor().empty()) missing["governor"] = "no cpufreq in /sys";
   if (!load_average()) missing["load_average"] = "the system does not tell";

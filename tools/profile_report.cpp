@@ -37,8 +37,6 @@ std::string operators_of(const PlanRow& row, const Estimate& estimate) {
   return text.empty() ? row.op : text;
 }
 
-Column csv_column(const char* key) { return {.key = key, .title = key, .unit = Unit::text, .only_csv = true}; }
-
 /// `skips`: some kernel leaves out products with padding zeros, so that used MACs are worth a column.
 std::vector<Column> layer_columns(bool threaded, bool skips) {
   std::vector<Column> columns = {
@@ -96,7 +94,7 @@ Table layer_table(const Profile& profile) {
                           rate(plan.ideal.macs, row.ns.median),
                           plan.op,
                           nodes,
-                          std::string(name_of(profile.plan->isa)),
+                          plan.on_host ? Cell() : Cell(std::string(name_of(profile.plan->isa))),
                           plan.layouts,
                           row.executed.lane_fma_other,
                           row.executed.bytes_loaded,
@@ -118,6 +116,35 @@ Table layer_table(const Profile& profile) {
                   layers_ns > 0 ? Cell(1.0) : Cell(),
                   rate(ideal.macs, profile.plain_ns.median)};
   table.totals.resize(table.columns.size(), std::string());
+  return table;
+}
+
+/// The totals of CSV, whose rows are the layers alone.
+Table totals_table(const Profile& profile) {
+  Table table;
+  table.columns = {csv_column("quantity"), csv_column("value")};
+  const auto add = [&](const char* quantity, Cell value) {
+    table.rows.push_back({std::string(quantity), std::move(value)});
+  };
+  Ideal ideal;
+  for (const PlanRow& row : profile.plan->rows) {
+    ideal.macs += row.ideal.macs;
+    ideal.bytes_read += ideal_bytes(row);
+  }
+  add("ideal_macs", ideal.macs);
+  add("ideal_bytes", ideal.bytes_read);
+  add("executed_macs", profile.executed.macs);
+  add("lane_macs", profile.executed.lane_macs);
+  add("lane_fma_other", profile.executed.lane_fma_other);
+  add("bytes_loaded", profile.executed.bytes_loaded);
+  add("bytes_stored", profile.executed.bytes_stored);
+  add("ns_median", profile.plain_ns.median);
+  add("ns_p10", profile.plain_ns.p10);
+  add("ns_p90", profile.plain_ns.p90);
+  add("ns_min", profile.plain_ns.min);
+  add("runs", int64_t{profile.plain_ns.samples});
+  add("weights_bytes", static_cast<int64_t>(profile.plan->weights_bytes));
+  add("arena_bytes", static_cast<int64_t>(profile.plan->arena_bytes));
   return table;
 }
 
@@ -144,11 +171,8 @@ std::vector<std::string> source_notes(const Profile& profile) {
       "- repeatability: whole runs {} to {} (p10 to p90), a spread of {:.1f} % of the median; load average {}.",
       duration_text(whole.p10), duration_text(whole.p90), 100 * spread(whole),
       load_average() ? fmt::format("{:.2f}", *load_average()) : "n/a"));
-  if (const std::string why = counters_missing(); !why.empty())
-    notes.push_back("- cycles, instructions, cache misses: n/a, no hardware counters (" + why + ").");
-  else
-    notes.push_back("- cycles, instructions, cache misses: n/a, hardware counters are not read by this version.");
-  notes.push_back("- energy: n/a, not measured by this version. roof: n/a, this machine's peaks are not calibrated.");
+  notes.push_back("- cycles, instructions, cache misses: n/a, " + cycles_missing() + ".");
+  notes.push_back("- energy: n/a, " + energy_missing() + ". roof: n/a, this machine's peaks are not calibrated.");
   return notes;
 }
 
@@ -166,11 +190,14 @@ Report profile_report(const LoadedModel& loaded, const Profile& profile, bool ev
                             : fmt::format("{} threads{}", plan.threads, plan.parallel ? "" : ", none worth waking"),
           bytes_text(static_cast<double>(plan.weights_bytes)), bytes_text(static_cast<double>(plan.arena_bytes)))};
   report.parts.push_back({"", layer_table(profile)});
-  if (Table gaps = gap_table(profile.rows); !gaps.rows.empty())
+  if (Table gaps = gap_table(profile.rows); !gaps.rows.empty()) {
     report.parts.push_back({"Why executed differs from ideal", std::move(gaps)});
+    report.parts.push_back({"Gap by layer", layer_gap_table(profile.rows), true});
+  }
+  report.parts.push_back({"Totals", totals_table(profile), true});
   if (every_gap || plan.rows.size() <= kFewRows)
     report.notes = gap_lines(profile.rows);
-  else if (report.parts.size() > 1)
+  else if (report.parts.size() > 2)
     report.notes.push_back("Layer by layer: tally profile --gaps, or tally explain MODEL LAYER.");
   if (!report.notes.empty()) report.notes.emplace_back();
   for (std::string& note : source_notes(profile)) report.notes.push_back(std::move(note));

@@ -9,6 +9,7 @@ std::string Report::as_text(int width, const Emphasis& emphasis) const {
   std::string text = emphasis.bold(cut_middle(printable(title), static_cast<size_t>(width))) + "\n";
   for (const std::string& fact : facts) text += wrapped(printable(fact), width);
   for (const ReportPart& part : parts) {
+    if (part.only_csv) continue;
     text += "\n";
     if (!part.heading.empty()) text += emphasis.bold(part.heading) + "\n";
     text += part.table.as_text(width, emphasis);
@@ -22,6 +23,7 @@ std::string Report::as_markdown() const {
   std::string text = "## " + printable(title) + "\n\n";
   for (const std::string& fact : facts) text += printable(fact) + "  \n";
   for (const ReportPart& part : parts) {
+    if (part.only_csv) continue;
     text += "\n";
     if (!part.heading.empty()) text += "### " + part.heading + "\n\n";
     text += part.table.as_markdown();
@@ -36,7 +38,11 @@ std::string Report::as_markdown() const {
   return text;
 }
 
-std::string Report::as_csv() const { return parts.empty() ? "" : parts.front().table.as_csv(); }
+std::string Report::as_csv() const {
+  std::string text;
+  for (const ReportPart& part : parts) text += (text.empty() ? "" : "\n#" + (part.heading.empty() ? "" : " " + part.heading) + "\n") + part.table.as_csv();
+  return text;
+}
 
 void write_report(const Report& report, const std::function<nlohmann::ordered_json()>& document,
                   const OutputOptions& options) {

@@ -12,6 +12,7 @@ namespace tally::tools {
 struct ReportPart {
   std::string heading;  ///< empty: none
   Table table;
+  bool only_csv = false;
 };
 
 /// What a command found, for people: a title, facts, tables, and notes beneath.
@@ -23,7 +24,8 @@ struct Report {
 
   std::string as_text(int width, const Emphasis& emphasis) const;
   std::string as_markdown() const;
-  std::string as_csv() const;  ///< the first part's rows
+  /// Every table. Between two of them a blank line and "# " with the second one's heading.
+  std::string as_csv() const;
 };
 
 /// Writes the report in the format asked for, where asked; JSON is `document`'s.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "tools/numbers.h"
 
@@ -27,6 +28,7 @@ struct Shown {
   std::vector<std::string> cells;  // rows, then totals if any
   size_t width = 0;
 
+  std::string heading() const { return column->group.empty() ? title : column->group + " " + title; }
   bool right() const { return column->unit != Unit::text && column->unit != Unit::path; }
   void measure() {
     width = std::max(display_width(title), display_width(unit));
@@ -63,6 +65,7 @@ Scale scale_of(const Column& column, double largest) {
       return {1, 1, ""};
     case Unit::number:
     case Unit::figure:
+    case Unit::change:
     case Unit::path:
     case Unit::text:
       break;
@@ -83,6 +86,7 @@ std::string shown_cell(const Cell& cell, Unit unit, const Scale& scale) {
   if (const auto* words = std::get_if<std::string>(&cell))
     return printable(unit == Unit::path ? short_path(*words) : *words);
   const auto* integer = std::get_if<int64_t>(&cell);
+  if (integer != nullptr && unit == Unit::change) return with_sign(*integer);
   if (integer != nullptr && *integer == 0 && (unit == Unit::count || unit == Unit::bytes)) return "-";
   if (integer != nullptr && scale.divisor == 1 && unit != Unit::rate) return with_thousands(*integer);
   const double value = integer != nullptr ? static_cast<double>(*integer) : std::get<double>(cell);
@@ -134,7 +138,7 @@ std::vector<std::string> fit(std::vector<Shown>& columns, size_t limit) {
       return a.column->priority < b.column->priority;
     });
     if (full_width(columns) - spare > limit && least->column->priority > 0) {
-      left_out.push_back(least->title);
+      left_out.push_back(least->heading());
       columns.erase(least);
       continue;
     }
@@ -168,6 +172,33 @@ std::string line_of(const std::vector<Shown>& columns, Text text) {
     line += padded(cut_middle(text(shown), shown.width), shown.width, shown.right());
   }
   return without_trailing_blanks(std::move(line));
+}
+
+/// A row's lines: more than one where a column wraps.
+std::string row_lines(const std::vector<Shown>& columns, size_t row) {
+  std::vector<std::vector<std::string>> parts;
+  size_t height = 1;
+  for (const Shown& shown : columns) {
+    std::vector<std::string>& lines = parts.emplace_back();
+    if (shown.column->wraps) {
+      std::istringstream in(wrapped(shown.cells[row], static_cast<int>(shown.width)));
+      for (std::string line; std::getline(in, line);) lines.push_back(line);
+    } else {
+      lines = {shown.cells[row]};
+    }
+    height = std::max(height, lines.size());
+  }
+  std::string text;
+  for (size_t h = 0; h < height; ++h) {
+    size_t c = 0;
+    text += line_of(columns,
+                    [&](const Shown&) {
+                      const std::vector<std::string>& lines = parts[c++];
+                      return h < lines.size() ? lines[h] : std::string();
+                    }) +
+            "\n";
+  }
+  return text;
 }
 
 /// "───── ideal ─────" over neighbouring columns of a group; empty where there are no groups.
@@ -230,7 +261,7 @@ std::string Table::as_text(int width, const Emphasis& emphasis) const {
   std::string rule;
   for (size_t i = 0; i < full_width(shown); ++i) rule += "─";
   text += emphasis.faint(rule) + "\n";
-  for (size_t r = 0; r < rows.size(); ++r) text += line_of(shown, [&](const Shown& s) { return s.cells[r]; }) + "\n";
+  for (size_t r = 0; r < rows.size(); ++r) text += row_lines(shown, r);
   if (!totals.empty()) {
     text += emphasis.faint(rule) + "\n";
     text += emphasis.bold(line_of(shown, [&](const Shown& s) { return s.cells.back(); })) + "\n";
@@ -248,10 +279,7 @@ std::string Table::as_markdown() const {
     for (const Shown& s : shown) row += " " + markdown_text(cell(s)) + " |";
     return row + "\n";
   };
-  std::string text = line([](const Shown& s) {
-    const std::string group = s.column->group.empty() ? "" : s.column->group + " ";
-    return group + s.title + (s.unit.empty() ? "" : " (" + s.unit + ")");
-  });
+  std::string text = line([](const Shown& s) { return s.heading() + (s.unit.empty() ? "" : " (" + s.unit + ")"); });
   text += "|";
   for (const Shown& s : shown) text += s.right() ? "---:|" : "---|";
   text += "\n";
@@ -262,12 +290,14 @@ std::string Table::as_markdown() const {
 
 std::string Table::as_csv() const {
   std::string text;
-  for (size_t c = 0; c < columns.size(); ++c) text += (c > 0 ? "," : "") + csv_text(columns[c].key);
-  text += "\n";
-  for (const auto& row : rows) {
-    for (size_t c = 0; c < row.size(); ++c) text += (c > 0 ? "," : "") + csv_cell(row[c]);
-    text += "\n";
-  }
+  const auto add_line = [&](auto cell) {
+    std::string line;
+    for (size_t c = 0; c < columns.size(); ++c)
+      if (!columns[c].never_csv) line += "," + cell(c);
+    text += line.substr(std::min<size_t>(1, line.size())) + "\n";
+  };
+  add_line([&](size_t c) { return csv_text(columns[c].key); });
+  for (const auto& row : rows) add_line([&](size_t c) { return csv_cell(row[c]); });
   return text;
 }
 

@@ -18,6 +18,7 @@ enum class Unit {
   rate,    ///< one decimal, "-" for 0
   number,  ///< anything else, four significant digits
   figure,  ///< values of several units in one column: integers in full, texts as they are, all to the right
+  change,  ///< differences: integers in full with their sign
 };
 
 struct Column {
@@ -25,12 +26,16 @@ struct Column {
   std::string title;  ///< heading elsewhere: "loaded"
   Unit unit = Unit::text;
   std::string group = {};   ///< heading above neighbouring columns of the same group
-  int shrink_to = 0;        ///< text may be cut down to this many columns; 0: never
+  int shrink_to = 0;        ///< text may be cut, or wrapped, down to this many columns; 0: never
   int priority = 0;         ///< where a table is too wide, columns go by falling priority; 0 stays
   bool hide_zeros = false;  ///< left out (not in CSV) where nothing but 0 is in it
   bool only_csv = false;
   int decimals = -1;  ///< of shares, where the usual one does not do
+  bool never_csv = false;  ///< another column has it in exact numbers
+  bool wraps = false;      ///< long text goes on in lines of its own instead of being cut
 };
+
+inline Column csv_column(const char* key) { return {.key = key, .title = key, .unit = Unit::text, .only_csv = true}; }
 
 /// A value that could not be had is the empty alternative: "n/a", and nothing in CSV.
 using Cell = std::variant<std::monostate, std::string, int64_t, double>;

@@ -61,7 +61,7 @@ constexpr Change kChanges[] = {
 void check_import(const std::string& domain, int64_t version) {
   const bool fits = domain.empty() ? version >= 1 && version <= kLastOpset : version >= 1 && version <= INT32_MAX;
   if (fits) return;
-  if (domain.empty()) fail("model", text("ai.onnx opset ", version), text("must be ", kFirstOpset, " to ", kLastOpset));
+  if (domain.empty()) fail("model", text("ai.onnx opset ", version), text("must be 1 to ", kLastOpset));
   fail("model", text("opset ", version, " of ", domain), "must be at least 1");
 }
 
@@ -71,7 +71,8 @@ void check_operator_version(const std::string& op, int version) {
   const auto* change =
       std::find_if(std::begin(kChanges), std::end(kChanges), [&](const Change& c) { return op == c.op; });
   if (change != std::end(kChanges) && change->version > version)
-    fail("", text("ai.onnx opset ", version), text("must be ", kFirstOpset, " to ", kLastOpset));
+    fail("", text("ai.onnx opset ", version),
+         text("must be ", change->version, " to ", kLastOpset, ": before, ", op, " meant something else"));
 }
 
 }  // namespace tally::onnx

@@ -22,6 +22,17 @@ struct Arch : XsimdArch<xsimd::batch<float, xsimd::neon64>> {
     return pow2(vreinterpretq_f32_s32(vsubq_s32(vreinterpretq_s32_f32(z), vreinterpretq_s32_f32(half_bits(z)))));
   }
   static TALLY_INLINE Vec half_bits(Vec z) { return vreinterpretq_f32_s32(vshrq_n_s32(vreinterpretq_s32_f32(z), 1)); }
+  static TALLY_INLINE Vec sqrt(Vec a) { return vsqrtq_f32(a); }
+  static TALLY_INLINE int32x4_t exponent_bits(Vec a) {
+    return vshrq_n_s32(vsubq_s32(vreinterpretq_s32_f32(a), vdupq_n_s32(kRootHalf)), 23);
+  }
+  static TALLY_INLINE Vec exponent(Vec a) {
+    return vsubq_f32(vreinterpretq_f32_s32(vaddq_s32(exponent_bits(a), vdupq_n_s32(kFloatOfInteger))),
+                     vdupq_n_f32(12582912.0f));
+  }
+  static TALLY_INLINE Vec significand(Vec a) {
+    return vreinterpretq_f32_s32(vsubq_s32(vreinterpretq_s32_f32(a), vshlq_n_s32(exponent_bits(a), 23)));
+  }
   static TALLY_INLINE void pin(Vec& v) { asm("" : "+w"(v.data)); }
   /// One float for a multiplication by element, loaded without a duplication.
   using Element = float32x2_t;

@@ -11,6 +11,8 @@
 #include "tally/platforms/kernels/peak.h"
 #include "tally/platforms/kernels/pixel_conv.h"
 #include "tally/platforms/kernels/pool.h"
+#include "tally/platforms/kernels/reduce.h"
+#include "tally/platforms/kernels/row_norm.h"
 #include "tally/platforms/kernels/softmax.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
@@ -23,9 +25,11 @@ constexpr Geometry make_geometry() {
   fill_gemm_geometry<Arch>(g);
   fill_pixel_geometry<Arch>(g);
   fill_depthwise_geometry<Arch>(g);
-  g.fma_per_vector = {kFmaPerVector<Arch, UnaryOp::copy>, kFmaPerVector<Arch, UnaryOp::clamp>,
-                      kFmaPerVector<Arch, UnaryOp::tanh>, kFmaPerVector<Arch, UnaryOp::sigmoid>,
-                      kFmaPerVector<Arch, UnaryOp::exp>};
+  g.fma_per_vector = {
+#define TALLY_UNARY_OP(op) kFmaPerFunction<Arch, UnaryOp::op>,
+#include "tally/platforms/unary_ops.inc"
+#undef TALLY_UNARY_OP
+  };
   return g;
 }
 
@@ -44,6 +48,8 @@ constexpr KernelTable make_table() {
   t.binary = &binary<Arch, Policy>;
   t.channel_affine = &channel_affine<Arch, Policy>;
   t.softmax = &softmax<Arch, Policy>;
+  t.reduce = &reduce<Arch, Policy>;
+  t.row_norm = &row_norm<Arch, Policy>;
   t.copy_nd = &copy_nd<Arch, Policy>;
   t.fma_peak = &fma_peak<Arch>;
   return t;

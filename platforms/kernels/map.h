@@ -3,7 +3,7 @@
 // end of a row included, so that bits do not depend on threads. Bytes and FMA lanes follow from the vectors each loop
 // reached; a partial vector executes whole FMA vectors but loads and stores only its elements.
 #include "tally/platforms/kernel_args.h"
-#include "tally/platforms/kernels/math.h"
+#include "tally/platforms/kernels/functions.h"
 #include "tally/platforms/tally.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
@@ -67,9 +67,9 @@ void unary_op(const UnaryArgs& args, int64_t begin, int64_t end, [[maybe_unused]
   if (first >= last) return;
   const Vec lo = Arch::set(args.lo), hi = Arch::set(args.hi);
   [[maybe_unused]] const int64_t vectors = map_row<Arch>(
-      args.x + first, args.y + first, last - first, [=](Vec v) TALLY_LAMBDA { return unary_vec<Arch, op>(v, lo, hi); });
+      args.x + first, args.y + first, last - first, [=](Vec v) TALLY_LAMBDA { return function_vec<Arch, op>(v, lo, hi); });
   if constexpr (Policy::kCounts) {
-    tally->lane_fma_other += vectors * Arch::kLanes * kFmaPerVector<Arch, op>;
+    tally->lane_fma_other += vectors * Arch::kLanes * kFmaPerFunction<Arch, op>;
     tally->bytes_loaded += (last - first) * 4;
     tally->bytes_stored += (last - first) * 4;
   }
@@ -79,16 +79,11 @@ void unary_op(const UnaryArgs& args, int64_t begin, int64_t end, [[maybe_unused]
 template <class Arch, class Policy>
 void unary(const UnaryArgs& args, int64_t begin, int64_t end, Tally* tally) noexcept {
   switch (args.op) {
-    case UnaryOp::copy:
-      return unary_op<Arch, UnaryOp::copy, Policy>(args, begin, end, tally);
-    case UnaryOp::clamp:
-      return unary_op<Arch, UnaryOp::clamp, Policy>(args, begin, end, tally);
-    case UnaryOp::tanh:
-      return unary_op<Arch, UnaryOp::tanh, Policy>(args, begin, end, tally);
-    case UnaryOp::sigmoid:
-      return unary_op<Arch, UnaryOp::sigmoid, Policy>(args, begin, end, tally);
-    case UnaryOp::exp:
-      return unary_op<Arch, UnaryOp::exp, Policy>(args, begin, end, tally);
+#define TALLY_UNARY_OP(op) \
+  case UnaryOp::op:        \
+    return unary_op<Arch, UnaryOp::op, Policy>(args, begin, end, tally);
+#include "tally/platforms/unary_ops.inc"
+#undef TALLY_UNARY_OP
   }
 }
 
@@ -100,6 +95,9 @@ TALLY_INLINE typename Arch::Vec binary_vec(typename Arch::Vec a, typename Arch::
   if constexpr (op == BinaryOp::sub) return Arch::sub(a, b);
   if constexpr (op == BinaryOp::mul) return Arch::mul(a, b);
   if constexpr (op == BinaryOp::div) return Arch::div(a, b);
+  if constexpr (op == BinaryOp::max) return Arch::select_nan(a, a, Arch::max(a, b));
+  if constexpr (op == BinaryOp::min) return Arch::select_nan(a, a, Arch::min(a, b));
+  if constexpr (op == BinaryOp::prelu) return Arch::select_less(a, Arch::set(0.0f), Arch::mul(a, b), a);
 }
 
 /// One row (or block) of binary: operands that are one element for the row are loaded once, before it.
@@ -149,7 +147,7 @@ void binary_op(const BinaryArgs& args, int64_t begin, int64_t end, [[maybe_unuse
     [[maybe_unused]] const int64_t vectors =
         binary_row<Arch, op, clamp>(a, args.a_scalar, b, args.b_scalar, y, n, args.epilogue.lo, args.epilogue.hi);
     if constexpr (Policy::kCounts) {
-      if (op == BinaryOp::mul && !Arch::kHasFma) tally->lane_fma_other += vectors * Arch::kLanes;
+      if ((op == BinaryOp::mul || op == BinaryOp::prelu) && !Arch::kHasFma) tally->lane_fma_other += vectors * Arch::kLanes;
       tally->bytes_loaded += ((args.a_scalar ? 1 : n) + (args.b_scalar ? 1 : n)) * 4;
       tally->bytes_stored += n * 4;
     }
@@ -177,6 +175,12 @@ void binary(const BinaryArgs& args, int64_t begin, int64_t end, Tally* tally) no
       return binary_clamped<Arch, BinaryOp::mul, Policy>(args, begin, end, tally);
     case BinaryOp::div:
       return binary_clamped<Arch, BinaryOp::div, Policy>(args, begin, end, tally);
+    case BinaryOp::max:
+      return binary_op<Arch, BinaryOp::max, false, Policy>(args, begin, end, tally);
+    case BinaryOp::min:
+      return binary_op<Arch, BinaryOp::min, false, Policy>(args, begin, end, tally);
+    case BinaryOp::prelu:
+      return binary_op<Arch, BinaryOp::prelu, false, Policy>(args, begin, end, tally);
   }
 }
 

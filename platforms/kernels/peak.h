@@ -2,12 +2,10 @@
 // The yardstick of every share of peak: multiply-accumulates that never wait and never touch memory.
 #include <stdint.h>
 
+#include "tally/platforms/kernel_table.h"
 #include "tally/platforms/kernels/inline.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
-
-/// Independent chains: three more than two units with a latency of 4 cycles need; with two operands they fit 16 registers.
-inline constexpr int kPeakChains = 12;
 
 /// sum[j] += x·y, `rounds` times over all chains; returns the lanes multiplied.
 template <class A>

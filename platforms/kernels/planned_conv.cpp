@@ -68,8 +68,8 @@ Planned planned_pixel_conv(const PixelConvArgs& args, const Geometry& geometry) 
   }
   int64_t products = outputs * taps;
   if (args.h > 0) {
-    const WindowAxis rows{args.oh, args.kh, args.sh, args.dh, args.pt, args.h};
-    const WindowAxis columns{args.ow, args.kw, 1, args.dw, args.pl, args.w_in};
+    const PlannedAxis rows{args.oh, args.kh, args.sh, args.dh, args.pt, args.h};
+    const PlannedAxis columns{args.ow, args.kw, 1, args.dw, args.pl, args.w_in};
     products = taps / (args.kh * args.kw) * rows.taps_inside() * columns.taps_inside();
   }
   p.tally.macs = slices * M * products;
@@ -90,25 +90,25 @@ struct DepthwiseLoads {
 /// 3 × 3 tiles: t = ⌈ow/columns⌉ tiles a row of s·(ow − t) + 3t − (missing columns) inputs for every kernel row, or,
 /// with resident weights, for every input row of a pair; then the weights come once a run of equal tiles, of which a
 /// row has one or two.
-DepthwiseLoads tiled_loads(const DepthwiseArgs& a, const WindowAxis& rows, const Geometry& g) {
+DepthwiseLoads tiled_loads(const DepthwiseArgs& a, const PlannedAxis& rows, const Geometry& g) {
   const int64_t tiles = divide_up(a.ow, g.depthwise_columns), runs = a.ow % tiles == 0 ? 1 : 2,
                 pairs = divide_up(a.oh, 2);
   const int64_t right = (a.ow - 1) * a.sw - a.pl + 2 == a.w_in;
   const int64_t row = a.sw * (a.ow - tiles) + 3 * tiles - a.pl - right;
   if (!g.depthwise_resident) return {rows.taps_inside() * row, pairs * 9 * tiles, pairs * runs};
   // The input rows of a pair are a window of s + 3 taps at stride 2s; those of a last single row one of 3.
-  WindowAxis pair = rows;
+  PlannedAxis pair = rows;
   pair.outputs = a.oh / 2;
   pair.kernel = a.sh + 3;
   pair.stride = 2 * a.sh;
-  WindowAxis last = rows;
+  PlannedAxis last = rows;
   last.outputs = a.oh % 2;
   last.pad = rows.pad - (a.oh - 1) * int64_t{a.sh};
   return {(pair.taps_inside() + last.taps_inside()) * row, pairs * 9 * runs, pairs * runs};
 }
 
 /// Single taps: four columns share their weights where all their taps are inside.
-DepthwiseLoads tap_loads(const DepthwiseArgs& a, const WindowAxis& rows, const WindowAxis& columns) {
+DepthwiseLoads tap_loads(const DepthwiseArgs& a, const PlannedAxis& rows, const PlannedAxis& columns) {
   const int64_t quads = columns.whole_windows() / 4, inside = columns.taps_inside();
   return {rows.taps_inside() * inside, rows.taps_inside() * (inside - 3 * quads * a.kw), a.oh * (a.ow - 3 * quads)};
 }
@@ -119,8 +119,8 @@ DepthwiseLoads tap_loads(const DepthwiseArgs& a, const WindowAxis& rows, const W
 /// real ones.
 Planned planned_depthwise(const DepthwiseArgs& args, const Geometry& geometry) {
   Planned p;
-  const WindowAxis rows{args.oh, args.kh, args.sh, args.dh, args.pt, args.h};
-  const WindowAxis columns{args.ow, args.kw, args.sw, args.dw, args.pl, args.w_in};
+  const PlannedAxis rows{args.oh, args.kh, args.sh, args.dh, args.pt, args.h};
+  const PlannedAxis columns{args.ow, args.kw, args.sw, args.dw, args.pl, args.w_in};
   const int64_t products = args.images * rows.taps_inside() * columns.taps_inside();
   const int64_t outputs = int64_t{args.images} * args.oh * args.ow;
   const bool tiled = args.kh == 3 && args.kw == 3 && args.dh == 1 && args.dw == 1 && args.sh == args.sw &&

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
+#include "tally/platforms/rounding.h"
+
 namespace tally {
 namespace {
-
-int64_t ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
-int64_t round_up(int64_t n, int64_t multiple) { return ceil_div(n, multiple) * multiple; }
 
 struct Sizes {
   int64_t storage, sum, output;  ///< bytes of an element of A and W, of the bias, of C
@@ -31,7 +30,7 @@ int64_t tiles_of(int64_t before, int64_t pixels, int64_t rows_per_block, int64_t
   const int64_t head = std::min(pixels, to_boundary);
   const int64_t whole = (pixels - head) / rows_per_block;
   const int64_t tail = (pixels - head) % rows_per_block;
-  return ceil_div(head, max_rows) + whole * ceil_div(rows_per_block, max_rows) + ceil_div(tail, max_rows);
+  return divide_up(head, max_rows) + whole * divide_up(rows_per_block, max_rows) + divide_up(tail, max_rows);
 }
 
 struct Depth {

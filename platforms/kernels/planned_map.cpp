@@ -1,11 +1,11 @@
 #include "tally/platforms/kernels/planned_map.h"
 
+#include "tally/platforms/rounding.h"
+
 namespace tally {
 namespace {
 
 constexpr int64_t kFloatBytes = 4;
-
-int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 Planned finished(Planned p) {
   p.tally.bytes_loaded =
@@ -25,13 +25,13 @@ Planned planned_unary(const UnaryArgs& args, const Geometry& geometry) {
   return finished(p);
 }
 
-/// Without FMA a product is rows·⌈inner/L⌉·L multiply lanes, or one vector a row where both operands are one element. An
+/// Without FMA a product (of mul and prelu) is rows·⌈inner/L⌉·L multiply lanes, or one vector a row where both operands are one element. An
 /// operand that is one element a row is read once an item.
 Planned planned_binary(const BinaryArgs& args, const Geometry& geometry) {
   Planned p;
   const int64_t elements = args.rows * args.inner;
   const int64_t items = args.items();
-  if (args.op == BinaryOp::mul && !geometry.has_fma) {
+  if ((args.op == BinaryOp::mul || args.op == BinaryOp::prelu) && !geometry.has_fma) {
     p.tally.lane_fma_other =
         args.a_scalar && args.b_scalar ? items * geometry.lanes : args.rows * round_up(args.inner, geometry.lanes);
   }

@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "tally/platforms/rounding.h"
+
 namespace tally {
 
-inline int64_t divide_up(int64_t n, int64_t d) { return n > 0 ? (n + d - 1) / d : 0; }
-inline int64_t round_up(int64_t n, int64_t multiple) { return divide_up(n, multiple) * multiple; }
-
 /// The kernel, stride, dilation, leading padding and image size along one axis, and the number of outputs.
-struct WindowAxis {
+struct PlannedAxis {
   int64_t outputs = 1, kernel = 1, stride = 1, dilation = 1, pad = 0, extent = 1;
 
   /// Outputs [first, last) whose tap k lies in the image.

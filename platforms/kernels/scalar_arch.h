@@ -39,6 +39,19 @@ struct ScalarArch {
     asm("" : "+r"(mask));
     return from_bits((bits(yes) & mask) | (bits(no) & ~mask));
   }
+  static TALLY_INLINE Vec sqrt(Vec a) { return __builtin_sqrtf(a); }
+  static TALLY_INLINE Vec select_nan(Vec a, Vec yes, Vec no) {
+    uint32_t mask = a != a ? ~uint32_t{0} : 0;
+    asm("" : "+r"(mask));
+    return from_bits((bits(yes) & mask) | (bits(no) & ~mask));
+  }
+  static TALLY_INLINE Vec exponent(Vec a) {
+    return from_bits(static_cast<uint32_t>(above_root(a) >> 23) + 0x4b400000u) - 12582912.0f;
+  }
+  static TALLY_INLINE Vec significand(Vec a) {
+    return from_bits(bits(a) - (static_cast<uint32_t>(above_root(a) >> 23) << 23));
+  }
+  static TALLY_INLINE int32_t above_root(Vec a) { return static_cast<int32_t>(bits(a) - 0x3f3504f3u); }
   static TALLY_INLINE Vec pow2(Vec z) { return from_bits(bits(z) << 23); }
   static TALLY_INLINE Vec pow2_first_half(Vec z) { return from_bits((bits(z) >> 1) << 23); }
   static TALLY_INLINE Vec pow2_second_half(Vec z) { return from_bits((bits(z) - (bits(z) >> 1)) << 23); }

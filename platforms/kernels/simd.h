@@ -40,6 +40,15 @@ struct XsimdArch {
   /// 2^⌊k/2⌋ and 2^(k − ⌊k/2⌋) where the low bits of z's significand hold k + 254.
   static TALLY_INLINE Vec pow2_first_half(Vec z) { return from_bits((bits(z) >> 1) << 23); }
   static TALLY_INLINE Vec pow2_second_half(Vec z) { return from_bits((bits(z) - (bits(z) >> 1)) << 23); }
+  static TALLY_INLINE Vec sqrt(Vec a) { return xsimd::sqrt(a); }
+  /// a is NaN ? yes : no.
+  static TALLY_INLINE Vec select_nan(Vec a, Vec yes, Vec no) { return xsimd::select(xsimd::isnan(a), yes, no); }
+  /// a = significand · 2^exponent with the significand in [√½, √2), for positive normal a (math.h).
+  static TALLY_INLINE Vec exponent(Vec a) { return from_bits((above_root(a) >> 23) + Bits(kFloatOfInteger)) - Vec(12582912.0f); }
+  static TALLY_INLINE Vec significand(Vec a) { return from_bits(bits(a) - ((above_root(a) >> 23) << 23)); }
+  static TALLY_INLINE auto above_root(Vec a) { return bits(a) - Bits(kRootHalf); }
+  static constexpr int32_t kRootHalf = 0x3f3504f3;        ///< the bits of √½
+  static constexpr int32_t kFloatOfInteger = 0x4b400000;  ///< those of 1.5·2^23: k added to them makes 1.5·2^23 + k
   using Bits = xsimd::batch<int32_t, typename B::arch_type>;
   static TALLY_INLINE Bits bits(Vec a) { return xsimd::bitwise_cast<Bits>(a); }
   static TALLY_INLINE Vec from_bits(Bits a) { return xsimd::bitwise_cast<Vec>(a); }

@@ -62,11 +62,11 @@ TEST_CASE("attributes: the value, the fallback, and the type that was found and 
   CHECK(n.get_graph("body") != nullptr);
   CHECK(n.has("group"));
   CHECK_FALSE(n.has("none"));
-  CHECK_THROWS_WITH_AS(n.get_int("auto_pad", 1), "Conv 'c3': attribute auto_pad is a string must be an integer",
+  CHECK_THROWS_WITH_AS(n.get_int("auto_pad", 1), "Conv 'c3': attribute auto_pad is a string; must be an integer",
                        tally::Error);
-  CHECK_THROWS_WITH_AS(n.get_float("group", 1), "Conv 'c3': attribute group is an integer must be a float",
+  CHECK_THROWS_WITH_AS(n.get_float("group", 1), "Conv 'c3': attribute group is an integer; must be a float",
                        tally::Error);
-  CHECK_THROWS_WITH_AS(n.get_ints("group"), "Conv 'c3': attribute group is an integer must be a list of integers",
+  CHECK_THROWS_WITH_AS(n.get_ints("group"), "Conv 'c3': attribute group is an integer; must be a list of integers",
                        tally::Error);
   CHECK_THROWS_AS(n.get_floats("pads"), tally::Error);
   CHECK_THROWS_AS(n.get_tensor("pads"), tally::Error);
@@ -101,17 +101,17 @@ TEST_CASE("sort_and_check: cycles, duplicates and dangling names are named") {
     return std::string("accepted");
   };
   CHECK(refused(graph_of({"x"}, {"b"}, {node("A", {"x", "b"}, {"a"}), node("B", {"a"}, {"b"})})) ==
-        "B 'b': input 'a' depends on this node's own output must not: nodes may form no cycle");
+        "B 'b': input 'a' depends on this node's own output; must not: nodes may form no cycle");
   // A node that only hangs below a cycle is not the one to blame.
   const std::string below = refused(graph_of({}, {"c"}, {node("A", {"a"}, {"a"}), node("C", {"a"}, {"c"})}));
-  CHECK(below == "A 'a': input 'a' depends on this node's own output must not: nodes may form no cycle");
+  CHECK(below == "A 'a': input 'a' depends on this node's own output; must not: nodes may form no cycle");
   CHECK(refused(graph_of({"x"}, {"y"}, {node("A", {"w"}, {"y"})})) ==
-        "A 'y': input 'w' has no producer must come from a node, an initializer or a graph input");
+        "A 'y': input 'w' has no producer; must come from a node, an initializer or a graph input");
   CHECK(refused(graph_of({"x"}, {"y"}, {node("A", {"x"}, {"y"}), node("B", {"x"}, {"y"})})) ==
-        "B 'y': 'y' is produced again must have one producer");
-  CHECK(refused(graph_of({"x", "x"}, {"x"}, {})) == "graph input: 'x' is produced again must have one producer");
+        "B 'y': 'y' is produced again; must have one producer");
+  CHECK(refused(graph_of({"x", "x"}, {"x"}, {})) == "graph input: 'x' is produced again; must have one producer");
   CHECK(refused(graph_of({"x"}, {"z"}, {})) ==
-        "graph output: 'z' has no producer must come from a node, an initializer or a graph input");
+        "graph output: 'z' has no producer; must come from a node, an initializer or a graph input");
 }
 
 TEST_CASE("bodies read names of the graph around them") {
@@ -129,7 +129,7 @@ TEST_CASE("bodies read names of the graph around them") {
   Graph dangling = graph_of({"x"}, {"y"}, {loop, node("A", {"x"}, {"outer"})});
   CHECK_THROWS_WITH_AS(
       dangling.sort_and_check(),
-      "Loop 'y': input 'outer2' has no producer must come from a node, an initializer or a graph input", tally::Error);
+      "Loop 'y': input 'outer2' has no producer; must come from a node, an initializer or a graph input", tally::Error);
 }
 
 TEST_CASE("sort_and_check: a shuffled chain of 100,000 nodes takes no recursion and little time") {

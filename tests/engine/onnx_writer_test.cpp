@@ -166,7 +166,7 @@ TEST_CASE("a scope that the name does not tell survives") {
 TEST_CASE("what cannot be written") {
   Graph g = small_graph();
   g.initializers["w"] = Tensor::without_data(DType::f32, {100});
-  CHECK_THROWS_WITH_AS(tally::to_onnx(g), "tensor 'w': no values must have them to be written", tally::Error);
+  CHECK_THROWS_WITH_AS(tally::to_onnx(g), "tensor 'w': no values; must have them to be written", tally::Error);
   CHECK_THROWS_AS(tally::write_onnx(small_graph(), "/no/such/folder/model.onnx"), tally::Error);
 }
 

@@ -90,7 +90,7 @@ TEST_CASE("builder: any operator, several outputs") {
 TEST_CASE("builder: mistakes are errors") {
   Builder b;
   const auto x = b.input({2});
-  CHECK_THROWS_WITH_AS(b.graph(), "graph: no outputs must have at least one", Error);
+  CHECK_THROWS_WITH_AS(b.graph(), "graph: no outputs; must have at least one", Error);
   CHECK_THROWS_WITH_AS(b.constant(Shape{2, 2}, std::vector<float>{1, 2, 3}),
                        "constant: 3 values must be 4 for shape 2x2", Error);
   Builder other;

@@ -16,44 +16,13 @@ namespace fs = std::filesystem;
 
 constexpr double kRelative = 1e-3, kAbsolute = 1e-7;
 
-const std::set<std::string> kOperators = {"Conv",
-                                          "Gemm",
-                                          "MatMul",
-                                          "RNN",
-                                          "LSTM",
-                                          "GRU",
-                                          "MaxPool",
-                                          "AveragePool",
-                                          "GlobalAveragePool",
-                                          "GlobalMaxPool",
-                                          "BatchNormalization",
-                                          "Relu",
-                                          "Clip",
-                                          "Tanh",
-                                          "Sigmoid",
-                                          "Softmax",
-                                          "Add",
-                                          "Sub",
-                                          "Mul",
-                                          "Div",
-                                          "Sum",
-                                          "Pad",
-                                          "Flatten",
-                                          "Reshape",
-                                          "Transpose",
-                                          "Concat",
-                                          "Squeeze",
-                                          "Exp",
-                                          "Unsqueeze",
-                                          "Identity",
-                                          "Dropout",
-                                          "Cast",
-                                          "Shape",
-                                          "ConstantOfShape",
-                                          "Size",
-                                          "If",
-                                          "Loop",
-                                          "Scan"};
+const std::set<std::string> kOperators = {
+#define TALLY_LAYER(op, first, last, maker) #op,
+#define TALLY_RULE(rule)
+#include "tally/layers/list.inc"
+#undef TALLY_LAYER
+#undef TALLY_RULE
+};
 
 /// Cases that ask for more than inference on tensors, or for something else than the standard, and why.
 const std::map<std::string, std::string> kLeftOut = {
@@ -70,6 +39,10 @@ const std::map<std::string, std::string> kLeftOut = {
     {"test_cast_FLOAT_to_STRING", "strings"},
     {"test_cast_STRING_to_FLOAT", "strings"},
     {"test_cast_FLOAT_to_BFLOAT16", "its answers are cut off, not rounded to the nearest"},
+    {"test_castlike_FLOAT_to_BFLOAT16", "stores an operand of another shape than declared"},
+    {"test_castlike_BFLOAT16_to_FLOAT", "stores an operand of another shape than declared"},
+    {"test_castlike_FLOAT_to_STRING", "strings"},
+    {"test_castlike_STRING_to_FLOAT", "strings"},
     {"test_castlike_FLOAT_to_BFLOAT16_expanded", "stores an operand of another shape than declared"},
     {"test_castlike_BFLOAT16_to_FLOAT_expanded", "stores an operand of another shape than declared"},
     {"test_castlike_FLOAT_to_STRING_expanded", "strings"},

@@ -189,6 +189,11 @@ TEST_CASE("conv: other element types") {
     CHECK(ran.executed().macs == expected.inside_products);
     // float16 rounds the result once: 2^-11 of it is 2^13 units of 2^-24.
     check_close(ran.outputs[0], expected.y, expected.scale, type == DType::f16 ? 8192 + error_factor(c) : 1);
+    // A plain loop: products, and no lanes of an instruction set.
+    CHECK(ran.plan->rows[0].on_host);
+    CHECK(ran.executed().macs == ran.plan->estimate.totals.macs_nopad);
+    CHECK(ran.executed().lane_macs == 0);
+    CHECK(ran.plan->rows[0].gap.macs.at("host_products") == -ran.executed().macs);
   }
 }
 
@@ -285,7 +290,7 @@ TEST_CASE("registry: unknown operators") {
   g.input("x", Tensor(DType::f32, {1})).node("Frobnicate", {"x"}, "y").output("y");
   CHECK_THROWS_WITH_AS(
       CompiledModel(g.graph, registry(), {}).plan(),
-      "Frobnicate 'y': operator Frobnicate of domain 'ai.onnx' at opset 17 is unknown; required: a supported operator",
+      "Frobnicate 'y': operator Frobnicate of domain 'ai.onnx' at opset 17 is not known; must be a supported operator",
       Error);
 }
 

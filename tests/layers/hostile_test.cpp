@@ -102,6 +102,52 @@ TEST_CASE("hostile: gigantic extents, products that overflow") {
   CHECK(error_of(one_node({1, 64, 512, 512}, make_node("Conv", {"x", "w"}, {"c"}), {{"w", weights({64, 64, 3, 3})}})).code == ErrorCode::limit);
 }
 
+TEST_CASE("hostile: constants are computed within the limits") {
+  // 3000² of ConstantOfShape squared: 2.7e10 products that no input asks for.
+  const Graph product = [] {
+    Graph g = one_node({1}, make_node("Add", {"x", "m"}, {"y"}));
+    g.initializers["s"] = Tensor::of_int64({1000, 1000});
+    g.nodes.insert(g.nodes.begin(),
+                   {make_node("ConstantOfShape", {"s"}, {"c"}), make_node("MatMul", {"c", "c"}, {"m"})});
+    return g;
+  }();
+  const Error work = error_of(product);
+  CHECK(work.code == ErrorCode::limit);
+  check_mentions(work, "MatMul 'm'", "constants");
+  Graph many = one_node({1}, make_node("Sum", {"x"}, {"y"}));
+  many.initializers["s"] = Tensor::of_int64({1024, 1024});
+  for (int i = 0; i < 20; ++i) {
+    many.nodes.insert(many.nodes.begin(), make_node("ConstantOfShape", {"s"}, {"c" + std::to_string(i)}));
+    many.nodes.back().inputs.push_back("c" + std::to_string(i));
+  }
+  const Error bytes = error_of(many);
+  CHECK(bytes.code == ErrorCode::limit);
+  check_mentions(bytes, "ConstantOfShape", "computed constants");
+  // Each alone is within the limits; what has been folded leaves less for the plan.
+  Graph rest =
+      one_node({1, 1, 2900, 2900}, make_node("Add", {"x", "c"}, {"y"}), {{"s", Tensor::of_int64({3000, 1000})}});
+  rest.nodes = {make_node("ConstantOfShape", {"s"}, {"c"}), make_node("Size", {"c"}, {"n"}),
+                make_node("Relu", {"x"}, {"y"})};
+  CHECK_NOTHROW(Context(Model(rest, {.max_memory = size_t{80} << 20})));
+  CHECK_THROWS_AS(Context(Model(rest, {.max_memory = size_t{70} << 20})), Error);
+}
+
+TEST_CASE("hostile: --max-macs bounds comparisons, other operations and output elements too") {
+  const auto refused = [](Shape x, Node node) {
+    const Error error = error_of(one_node(std::move(x), std::move(node)));
+    CHECK(error.code == ErrorCode::limit);
+    CHECK_MESSAGE(std::string(error.what()).find("--max-macs") != std::string::npos, std::string(error.what()));
+  };
+  refused({1, 1, 400, 400}, make_node("MaxPool", {"x"}, {"p"}, {{"kernel_shape", Ints{200, 200}}}));
+  refused({1, 1, 400, 400}, make_node("AveragePool", {"x"}, {"p"}, {{"kernel_shape", Ints{200, 200}}}));
+  Graph g = one_node({1 << 20}, make_node("Identity", {"x"}, {"v0"}));
+  for (int i = 0; i < 200; ++i)
+    g.nodes.push_back(
+        make_node(i % 2 == 0 ? "Transpose" : "Relu", {"v" + std::to_string(i)}, {"v" + std::to_string(i + 1)}));
+  g.outputs[0].name = "v200";
+  CHECK(error_of(g).code == ErrorCode::limit);
+}
+
 TEST_CASE("hostile: cycles, duplicates, dangling names") {
   Graph g = one_node({4}, make_node("Relu", {"b"}, {"a"}));
   g.nodes.push_back(make_node("Relu", {"a"}, {"b"}));

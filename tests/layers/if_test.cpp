@@ -120,7 +120,7 @@ TEST_CASE("if: errors name the node, what was found and what must be") {
   const auto same = [] { return BodyMaker().node("Relu", {"x"}, "r").output("r"); };
   CHECK(made(same(), same()) == "");
   const std::string shapes = made(same(), BodyMaker().constant("k", floats({1, 2, 3})).output("k"));
-  CHECK(contains(shapes, "If 'the If': output 0 is float32 2 or float32 3 must be the same"));
+  CHECK(contains(shapes, "If 'the If': output 0 is float32 2 or float32 3; must be the same"));
   CHECK(contains(made(same(), BodyMaker().node("Nonsense", {"x"}, "r").output("r")), "Nonsense 'r'"));
   CHECK(contains(made(same(), BodyMaker()), "else_branch with 0 outputs must have 1"));
   CHECK(contains(made(same(), BodyMaker().input("i").output("i")), "else_branch with 1 inputs must have none"));
@@ -128,5 +128,5 @@ TEST_CASE("if: errors name the node, what was found and what must be") {
   CHECK(contains(error_of(g), "If 'the If': condition of type float32 must be bool"));
   GraphMaker bare;
   bare.input("c", truth(true));
-  CHECK(contains(error_of(control(bare, "If", {"c"}, {"y"}, {})), "If 'the If': no then_branch must have one"));
+  CHECK(contains(error_of(control(bare, "If", {"c"}, {"y"}, {})), "If 'the If': no then_branch; must have one"));
 }

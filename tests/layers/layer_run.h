@@ -125,6 +125,9 @@ class OneCandidate final : public Layer {
   bool needs_value(int input) const override { return layer_->needs_value(input); }
   Role role(int input, Operands in) const override { return layer_->role(input, in); }
   Cost cost(Operands in, std::span<const TensorType> out) const override { return layer_->cost(in, out); }
+  int64_t bytes_used(int input, Operands in, std::span<const TensorType> out) const override {
+    return layer_->bytes_used(input, in, out);
+  }
   bool in_place(int input) const override { return layer_->in_place(input); }
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override {

@@ -296,7 +296,7 @@ TEST_CASE("loop: errors name the node, what was found and what must be") {
   g.graph.nodes[0].attributes["body"] = std::shared_ptr<const Graph>(stacking);
   g.graph.nodes[0].outputs.push_back("stack");
   g.output("stack");
-  CHECK(contains(error_of(g), "a condition that depends on data must be constant"));
+  CHECK(contains(error_of(g), "a condition that depends on data; must be constant"));
 }
 
 TEST_CASE("loop: a body that reads what its loop gives is a cycle") {

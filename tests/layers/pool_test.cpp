@@ -274,7 +274,7 @@ TEST_CASE("pooling: bad attributes name node, found and required") {
     }
     return std::string("no error");
   };
-  CHECK(error_of("MaxPool", {}, {1, 1, 4, 4}) == "MaxPool 'y': no kernel_shape must have the attribute kernel_shape");
+  CHECK(error_of("MaxPool", {}, {1, 1, 4, 4}) == "MaxPool 'y': no kernel_shape; must have the attribute kernel_shape");
   CHECK(error_of("MaxPool", {{"kernel_shape", Ints{2}}}, {1, 1, 4, 4}) ==
         "MaxPool 'y': kernel_shape of 1 values must have 2");
   CHECK(error_of("AveragePool", {{"kernel_shape", Ints{5, 5}}}, {1, 1, 4, 4}) ==

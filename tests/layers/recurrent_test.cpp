@@ -341,7 +341,7 @@ TEST_CASE("recurrent: wrong operands name node, found and required") {
   CHECK(error_after([](GraphMaker& g) { g.graph.nodes[0].inputs.resize(2); }) ==
         "LSTM 'LSTM': 2 inputs must be 3 to 8");
   CHECK(error_after([](GraphMaker& g) { g.graph.nodes[0].inputs[1] = ""; }) ==
-        "LSTM 'LSTM': input 1 is absent must be given");
+        "LSTM 'LSTM': input 1 is absent; must be given");
 }
 
 TEST_CASE("recurrent: wrong attributes name node, found and required") {

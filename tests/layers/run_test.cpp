@@ -2,9 +2,11 @@
 // plans keyed by shapes and by shape-carrying values.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "tally/layers/host_step.h"
 #include "tally/layers/tally.h"
 #include "tests/layers/interpose.h"
 
@@ -203,6 +205,89 @@ TEST_CASE("plan: keyed by shapes, and by the values of inputs that carry shapes"
   CHECK(context.shared_plan()->outputs[0].type.shape == Shape{12, 1});
   context.feed({{"x", random_tensor({4, 6}, 3)}, {"shape", Tensor::of_int64({3, 8})}});
   CHECK_MESSAGE(context.shared_plan() == first, "a repeated shape reuses its plan");
+}
+
+namespace {
+
+/// y = whether the run counted.
+class CountsLayer final : public Layer {
+ public:
+  using Layer::Layer;
+  std::vector<TensorType> infer(Operands in) const override { return {{DType::f32, in[0].shape}}; }
+  Cost cost(Operands, std::span<const TensorType>) const override { return {}; }
+  std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType>) const override {
+    return {{"host", {Layout::plain}, {Layout::plain}, 1, 0}};
+  }
+  void prepare(const Candidate&, Preparation& p) const override {
+    const int64_t bytes = 4 * element_count(p.outputs()[0].shape);
+    add_host_step(p, {p.input(0).buffer, p.output(0).buffer}, host_planned(bytes, 0, bytes), 1,
+                  [bytes](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
+                    for (int64_t i = 0; i < bytes / 4; ++i)
+                      reinterpret_cast<float*>(at[1])[i] = tally != nullptr ? 1.0f : 0.0f;
+                    if (!tally) return;
+                    tally->bytes_loaded += bytes;
+                    tally->bytes_stored += bytes;
+                  });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("run: steps are handed a tally only where the run counts") {
+  Graph g;
+  g.opsets[""] = 17;
+  g.inputs = {info("x", {at(4)})};
+  g.nodes = {make_node("Counts", {"x"}, {"y"})};
+  g.outputs = {info("y", {at(4)})};
+  const Registry layers{
+      .make = [](const Node& node) -> std::unique_ptr<Layer> { return std::make_unique<CountsLayer>(node); },
+      .rules = {},
+      .knows = [](const Node&) { return true; }};
+  Context context(CompiledModel(std::move(g), layers, {}));
+  const auto counted = [&] { return context.output<float>(0)[0] == 1.0f; };
+  context.run();
+  CHECK_FALSE(counted());
+  RunRecord timed = context.make_record(false, true);
+  context.run_recorded(timed);
+  CHECK_FALSE(counted());
+  RunRecord record = context.make_record(true, false);
+  context.run_recorded(record);
+  CHECK(counted());
+  CHECK(record.tallies[0].bytes_stored == 16);
+  context.run_counting();
+  CHECK(counted());
+}
+
+TEST_CASE("plans: a model keeps a few, the latest, and none beyond its memory") {
+  const auto feed_all = [](Context& context, int64_t sizes) {
+    std::vector<std::weak_ptr<const Plan>> plans;
+    for (int64_t n = 1; n <= sizes; ++n) {
+      context.feed({{"x", random_tensor({n, 256}, 1)}});
+      plans.push_back(context.shared_plan());
+    }
+    return std::count_if(plans.begin(), plans.end(), [](const auto& plan) { return !plan.expired(); });
+  };
+  const auto net = [] {
+    Graph g;
+    g.opsets[""] = 17;
+    g.inputs = {info("x", {{-1, "N"}, at(256)})};
+    g.initializers["w"] = random_tensor({256, 256}, 1);
+    g.nodes = {make_node("MatMul", {"x", "w"}, {"y"})};
+    g.outputs = {{"y", DType::f32, std::nullopt}};
+    return g;
+  };
+  const Model model(net());
+  Context context(model);
+  CHECK(feed_all(context, 40) == 8);
+  // The plan in use stays, whoever else has planned since.
+  const auto mine = context.shared_plan();
+  Context other(model);
+  feed_all(other, 20);
+  context.feed({{"x", random_tensor({40, 256}, 1)}});
+  CHECK(context.shared_plan() == mine);
+  // 256 kB of weights a plan: two of them and the buffers fit.
+  Context narrow(Model(net(), {.max_memory = 700'000}));
+  CHECK(feed_all(narrow, 10) == 2);
 }
 
 TEST_CASE("limits: memory and MACs are refused before anything is allocated") {

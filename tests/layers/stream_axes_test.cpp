@@ -210,7 +210,7 @@ TEST_CASE("stream: Gemm and MatMul with time among rows, columns or matrices") {
   CHECK(obstacle_of(stream("MatMul", {}, {{{7, 2, 4}, 0}, {{7, 4, 7}, 2}})) == "multiplies time steps with each other");
 }
 
-TEST_CASE("stream: Conv of kernel 1 along time") {
+TEST_CASE("stream: windows of one step along time") {
   CHECK(axis_of(stream("Conv", {}, {{{1, 4, 7}, 2}, weights({5, 4, 1}), weights({5})})) == 2);
   CHECK(axis_of(stream("Conv", {{"pads", Ints{0, 1, 0, 1}}}, {{{1, 4, 7, 9}, 2}, weights({5, 4, 1, 3})})) == 2);
   CHECK(axis_of(stream("Conv", {}, {{{7, 4, 9}, 0}, weights({5, 4, 3})})) == 0);
@@ -221,8 +221,15 @@ TEST_CASE("stream: Conv of kernel 1 along time") {
         "pads time by 1 and 0");
   CHECK(obstacle_of(stream("Conv", {}, {{{1, 4, 7}, 1}, weights({5, 4, 1})})) ==
         "sums over time, which runs along its channels");
-  CHECK(obstacle_of(stream("MaxPool", {{"kernel_shape", Ints{2}}}, {{{1, 4, 7}, 2}})) ==
-        "takes several time steps at once");
+  CHECK(axis_of(stream("MaxPool", {{"kernel_shape", Ints{1, 2}}}, {{{1, 4, 7, 6}, 2}})) == 2);
+  CHECK(axis_of(stream("AveragePool", {{"kernel_shape", Ints{2}}}, {{{7, 4, 6}, 0}})) == 0);
+  CHECK(obstacle_of(stream("MaxPool", {{"kernel_shape", Ints{2}}}, {{{1, 4, 7}, 2}})) == "kernel 2 spans time steps");
+  CHECK(obstacle_of(stream("MaxPool", {{"kernel_shape", Ints{1}}}, {{{1, 4, 7}, 2}}, 17, 2)) ==
+        "its indices count from the first time step");
+  CHECK(axis_of(stream("GlobalAveragePool", {}, {{{7, 4, 6}, 0}})) == 0);
+  CHECK(obstacle_of(stream("GlobalMaxPool", {}, {{{1, 4, 7}, 2}})) == "reduces over time");
+  // Not every layer can.
+  CHECK(obstacle_of(stream("Size", {}, {{{1, 4, 7}, 2}})) == "takes several time steps at once");
 }
 
 Streamed stream_recurrent(const char* op, std::map<std::string, Attribute> attributes, std::vector<Given> more = {},

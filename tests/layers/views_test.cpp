@@ -113,7 +113,7 @@ TEST_CASE("views: bad shapes and axes name node, found and required") {
   CHECK(failing({2, 3}, "Reshape", {4, -1}) ==
         "Reshape 'y': shape for 6 elements must have a product that divides them, not 4");
   CHECK(failing({2, 3}, "Reshape", {5}) == "Reshape 'y': shape 5 must have 6 elements like 2x3");
-  CHECK(failing({2, 3}, "Reshape", {-1, -1}) == "Reshape 'y': shape has -1 twice must have at most one");
+  CHECK(failing({2, 3}, "Reshape", {-1, -1}) == "Reshape 'y': shape has -1 twice; must have at most one");
   CHECK(failing({2, 3}, "Squeeze", {0}) == "Squeeze 'y': extent 2 on axis 0 must be 1");
   CHECK(failing({2, 3}, "Unsqueeze", {0, 0}) == "Unsqueeze 'y': axis 0 twice must be distinct");
   CHECK(failing({2, 3}, "Unsqueeze", {5}) == "Unsqueeze 'y': axis=5 must be in [-3, 3)");

@@ -35,6 +35,44 @@ inline double unary(UnaryOp op, double x, double lo = 0, double hi = 0) {
       return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x));
     case UnaryOp::exp:
       return std::exp(x);
+    case UnaryOp::log:
+      return std::log(x);
+    case UnaryOp::erf:
+      return std::erf(x);
+    case UnaryOp::sqrt:
+      return std::sqrt(x);
+    case UnaryOp::reciprocal:
+      return 1 / x;
+    case UnaryOp::rsqrt:
+      return 1 / std::sqrt(x);
+    case UnaryOp::square:
+      return x * x;
+    case UnaryOp::cube:
+      return x * x * x;
+    case UnaryOp::abs:
+      return std::abs(x);
+    case UnaryOp::negate:
+      return -x;
+    case UnaryOp::leaky:
+      return x < 0 ? lo * x : x;
+    case UnaryOp::elu:
+      return hi * (x < 0 ? lo * std::expm1(x) : x);
+    case UnaryOp::hard_sigmoid:
+      return std::isnan(x) ? x : std::fmax(0, std::fmin(1, lo * x + hi));
+    case UnaryOp::hard_swish:
+      return std::isnan(x) ? x : x * std::fmax(0, std::fmin(1, lo * x + hi));
+    case UnaryOp::softplus:
+      return std::fmax(x, 0) + std::log1p(std::exp(-std::abs(x)));
+    case UnaryOp::softsign:
+      return x / (1 + std::abs(x));
+    case UnaryOp::swish:
+      return x * unary(UnaryOp::sigmoid, lo * x);
+    case UnaryOp::mish:
+      return x * std::tanh(unary(UnaryOp::softplus, x));
+    case UnaryOp::gelu:
+      return x / 2 * std::erfc(-x * std::sqrt(0.5));
+    case UnaryOp::gelu_tanh:
+      return x * unary(UnaryOp::sigmoid, std::sqrt(8 / 3.14159265358979323846) * (x + 0.044715 * x * x * x));
   }
   return 0;
 }
@@ -50,6 +88,12 @@ inline float binary(BinaryOp op, float a, float b) {
       return a * b;
     case BinaryOp::div:
       return a / b;
+    case BinaryOp::max:
+      return std::isnan(a) || a > b ? a : b;
+    case BinaryOp::min:
+      return std::isnan(a) || a < b ? a : b;
+    case BinaryOp::prelu:
+      return a < 0 ? a * b : a;
   }
   return 0;
 }

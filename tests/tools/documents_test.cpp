@@ -16,7 +16,11 @@ void check_head(const json& document, const std::string& kind) {
   CHECK(document["machine"]["cpu"].is_string());
   CHECK(document["machine"]["isas_usable"].is_array());
   CHECK(document["machine"]["compiler"].is_string());
-  if (!document.contains("model")) return;
+  REQUIRE(document.contains("model"));
+  if (document["model"].is_null()) {
+    CHECK(document["missing"]["model"].is_string());
+    return;
+  }
   CHECK(document["model"]["sha256"].get<std::string>().size() == 64);
   CHECK(document["model"]["inputs"][0]["shape"].is_array());
 }
@@ -113,6 +117,23 @@ TEST_CASE("a forced instruction set is what ran") {
   }
   const Ran ran = run_tally("profile " + kLenet + " --seed 1 --repeats 5 --format json", "TALLY_ISA=scalar");
   CHECK(json::parse(ran.out)["machine"]["isa"] == "scalar");
+}
+
+TEST_CASE("rows that ran on the host name no instruction set and claim no lanes") {
+  const TemporaryFolder folder;
+  Builder b;
+  const auto x = b.named(b.input({2, 3}, DType::f16), "x");
+  b.output(b.matmul(x, b.constant(Tensor(DType::f16, {3, 4}))));
+  const std::string file = (folder.path / "half.onnx").string();
+  write_onnx(b.graph(), file);
+  const json document = document_of("profile " + file + " --seed 1 --repeats 5");
+  const json& layer = document["layers"][0];
+  CHECK(layer["kernel"] == "host");
+  CHECK(layer["isa"].is_null());
+  CHECK(layer["missing"]["isa"].is_string());
+  CHECK(layer["executed"]["macs"] == 24);
+  CHECK(layer["executed"]["lane_macs"] == 0);
+  CHECK(sum_of(layer["gap"]["macs"]) == -24);
 }
 
 TEST_CASE("verify, explain and info") {

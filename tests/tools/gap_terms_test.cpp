@@ -37,7 +37,7 @@ TEST_CASE("the table sums terms over rows and names the largest contributor") {
                                      row(b, {{"lane_padding", 30}}, {})};
   const Table table = gap_table(rows);
   REQUIRE(table.rows.size() == 2);
-  CHECK(table.rows[0] == std::vector<Cell>{std::string("lane MACs"), std::string("lane_padding"), std::string("+40"),
+  CHECK(table.rows[0] == std::vector<Cell>{std::string("lane MACs"), std::string("lane_padding"), int64_t{40},
                                            std::string("b"), std::string(meaning_of_term("lane_padding"))});
   const std::vector<std::string> lines = gap_lines(rows);
   CHECK(lines == std::vector<std::string>{"a", "  - lane MACs +10 lane_padding", "  - loaded B −5 fusion", "b",

@@ -76,6 +76,22 @@ class Models(unittest.TestCase):
             done = tally("verify", folder / name / "model.onnx", "--rtol", "1e-3", "--atol", "1e-5")
             self.assertEqual(done.returncode, 0, f"{name}: {done.stdout}{done.stderr}")
 
+    @unittest.skipUnless(DATA, "skipped: TALLY_TEST_DATA is not set")
+    def test_recurrent_answers(self):
+        folder = pathlib.Path(DATA)
+        cases = [case for kind in ("gru", "lstm", "rnn")
+                 for case in (folder / "onnx-backend-tests/node").glob(f"test_*{kind}_*") if (case / "test_data_set_0").exists()]
+        self.assertGreaterEqual(len(cases), 9)
+        for case in cases:
+            done = tally("verify", case / "model.onnx", "--rtol", "1e-3", "--atol", "1e-6")
+            self.assertEqual(done.returncode, 0, f"{case.name}: {done.stdout}{done.stderr}")
+        for name in ("rtneural/gru_torch", "rtneural/lstm", "rtneural/lstm_1d", "pretrained/amp_nam_lstm"):
+            for more in ([], ["--stream"]):
+                done = tally("verify", folder / name / "model.onnx", "--rtol", "1e-3", "--atol", "1e-5", *more)
+                self.assertEqual(done.returncode, 0, f"{name} {more}: {done.stdout}{done.stderr}")
+        done = tally("verify", folder / "pretrained/rnnoise_gru/model.onnx", "--rtol", "1e-3", "--atol", "1e-5")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_profile_keeps_the_laws(self):
         done = tally("profile", SOURCE / "tools/models/lenet5_fashion.onnx", "--seed", "1", "--repeats", "5", "--format", "json")
         self.assertEqual(done.returncode, 0, done.stderr)

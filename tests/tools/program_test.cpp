@@ -38,12 +38,15 @@ void check_width(const std::string& text) {
 
 TEST_CASE("usage errors exit with 2 and one line") {
   check_refusal(run_tally(""), 2, "subcommand");
-  check_refusal(run_tally("frobnicate"), 2, "");
+  check_refusal(run_tally("frobnicate"), 2, "'frobnicate' must be one of run, verify");
   check_refusal(run_tally("estimate"), 2, "MODEL");
   check_refusal(run_tally("estimate " + kLenet + " --no-such-option"), 2, "--no-such-option");
   check_refusal(run_tally("estimate " + kLenet + " --format xml"), 2, "xml");
   check_refusal(run_tally("run " + kLenet + " --seed x"), 2, "");
+  check_refusal(run_tally("run " + kLenet + " --seed -1"), 2, "-1");
+  check_refusal(run_tally("generate " + kLenet + " --tokens 1 --steps 1 --seed -1"), 2, "-1");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --isa mmx"), 2, "mmx");
+  check_refusal(run_tally("run " + kLenet + " --seed 1", "TALLY_ISA=mmx"), 2, "mmx");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --dim N=x"), 2, "N=x");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --dim nobody=3"), 2, "nobody");
   check_refusal(run_tally("run " + kLenet + " --seed 1 -i nobody=x.npy"), 2, "nobody");
@@ -51,6 +54,27 @@ TEST_CASE("usage errors exit with 2 and one line") {
   check_refusal(run_tally("run " + kLenet + " --seed 1 --output /no/such/folder/x"), 2, "/no/such/folder");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --output /dev/full"), 2, "/dev/full");
   check_refusal(run_tally("explain " + kLenet + " nothing"), 2, "near: ");
+  check_refusal(run_tally("explain " + kLenet + " onv"), 2, "is part of 2 names; must be");
+}
+
+TEST_CASE("open dimensions are named, with how to bind them") {
+  const SmallModel small;
+  check_refusal(run_tally("explain " + small.file + " fc"), 2, "dimension 'N' is open; must be bound: --dim N=N");
+  check_refusal(run_tally("run " + small.file + " --seed 1 --dim batch=2"), 2, "of an input: N");
+  check_refusal(run_tally("run " + kLenet + " --seed 1 --dim batch=2"), 2, "which this model has none of");
+  CHECK(run_tally("explain " + small.file + " fc --dim N=3").code == 0);
+}
+
+TEST_CASE("explain takes a part of a name that no other has") {
+  const auto explained = [](const std::string& layer) {
+    return document_of("explain " + kLenet + " " + layer)["layer"]["name"];
+  };
+  CHECK(explained("/conv1/Conv") == "/conv1/Conv");
+  CHECK(explained("/conv1") == "/conv1/Conv");
+  CHECK(explained("conv1") == "/conv1/Conv");
+  CHECK(explained("fc2") == "/fc2/Gemm");
+  CHECK(explained("ol2/Max") == "/pool2/MaxPool");
+  CHECK(explained("0") == "/conv1/Conv");
 }
 
 TEST_CASE("bad models and inputs exit with 3") {
@@ -76,6 +100,7 @@ TEST_CASE("bad models and inputs exit with 3") {
 TEST_CASE("what the machine or the build lacks exits with 4") {
   check_refusal(run_tally("run " + kLenet + " --seed 1 --isa sve"), 4, "sve");
   check_refusal(run_tally("run " + kLenet + " --seed 1 --dtype int8"), 4, "int8");
+  check_refusal(run_tally("run " + kLenet + " --seed 1", "TALLY_ISA=sve"), 4, "sve");
   CHECK(run_tally("info >/dev/full; exit $?; true").code == 4);  // a full disk
 }
 
@@ -144,11 +169,51 @@ TEST_CASE("an unknown operator is refused, or has a row without figures") {
   for (const size_t row : {1, 2}) {
     CHECK(document["layers"][row]["coverage"] == "unknown");
     CHECK(document["layers"][row]["macs"].is_null());
-    CHECK(document["layers"][row]["missing"].is_object());
+    for (const auto& [key, value] : document["layers"][row].items())
+      if (value.is_null()) CHECK(document["layers"][row]["missing"][key].is_string());
   }
   CHECK(document["totals"]["macs"].is_null());
-  CHECK(document["totals"]["missing"].is_object());
+  for (const auto& [key, value] : document["totals"].items())
+    if (value.is_null()) CHECK(document["totals"]["missing"][key].is_string());
   CHECK(run_tally("estimate " + file + " --allow-unknown").out.find("n/a") != std::string::npos);
+}
+
+TEST_CASE("CSV has every table, in exact numbers with their units") {
+  const auto csv = [](const std::string& arguments) {
+    const Ran ran = run_tally(arguments + " --format csv");
+    CAPTURE(arguments);
+    CHECK(ran.code == 0);
+    return ran.out;
+  };
+  const auto has = [](const std::string& text, const std::string& part) {
+    CAPTURE(text);
+    CAPTURE(part);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  const std::string profile = csv("profile " + kLenet + " --seed 1 --repeats 5 --isa scalar");
+  has(profile, "\n\n# Gap by layer\nlayer,quantity,term,value\n/conv1/Conv,bytes_loaded,");
+  has(profile, "\n\n# Totals\nquantity,value\nideal_macs,416520\n");
+  CHECK(profile.find("−") == std::string::npos);
+  has(csv("estimate " + kLenet), "\n\n# Totals\nquantity,value,meaning\nparams,61706,");
+  const std::string bench = csv("bench " + kLenet + " --seed 1 --repeats 5");
+  CHECK(bench.rfind("figure,min_ns,p10_ns,median_ns,", 0) == 0);
+  has(bench, "\nquantity,value,unit,meaning\nthroughput,");
+  has(bench, "\nweights,");
+  const std::string info = csv("info");
+  CHECK(info.rfind("what,found\nCPU,", 0) == 0);
+  has(info, "\n\n# Instruction sets of this build\nisa,usable,chosen,");
+  CHECK(info.find("\n,") == std::string::npos);  // no row without a name
+  const std::string explain = csv("explain " + kLenet + " conv1 --isa scalar");
+  has(explain, "macs,N·M·oH·oW·C/g·kH·kW");
+  has(explain, "\n\n# Planned on scalar\nquantity,term,value\nlane_macs,ideal,117600\n");
+}
+
+TEST_CASE("info takes the common options") {
+  const nlohmann::json info = document_of("info --selftest --isa scalar --threads 2");
+  CHECK(info["machine"]["chosen_isa"] == "scalar");
+  REQUIRE(info["selftest"].size() == 1);
+  CHECK(info["selftest"][0]["isa"] == "scalar");
+  CHECK(run_tally("info --isa sve").code == 4);
 }
 
 TEST_CASE("formats and files") {

@@ -69,7 +69,18 @@ TEST_CASE("no line is wider than asked for") {
       CHECK(display_width(line) <= static_cast<size_t>(width));
   const std::string text = table.as_text(80, {});
   CHECK(text.find("column0") != std::string::npos);  // priority 0 stays
-  CHECK(text.find("Left out for want of width: column11") != std::string::npos);
+  CHECK(text.find("Left out for want of width: group column11") != std::string::npos);
+}
+
+TEST_CASE("long text goes on in lines of its own where its column wraps") {
+  Table table;
+  table.columns = {{"what", ""}, {.key = "found", .title = "", .unit = Unit::text, .shrink_to = 10, .wraps = true}};
+  table.rows = {{std::string("words"), std::string("one two three four five six")},
+                {std::string("more"), std::string("seven")}};
+  CHECK(lines_of(table.as_text(18, {})) == std::vector<std::string>{"──────────────────", "words  one two",
+                                                                    "       three four", "       five six",
+                                                                    "more   seven"});
+  CHECK(table.as_csv() == "what,found\nwords,one two three four five six\nmore,seven\n");
 }
 
 TEST_CASE("what could not be had is n/a, and empty in CSV") {

@@ -1,0 +1,115 @@
+// ArgMax, ArgMin: the index along one axis of the largest or smallest element, of several the first, or the last with
+// select_last_index. NaN counts as neither. ONNX ArgMax and ArgMin, opset 1 to 24.
+#include "tally/layers/formula.h"
+#include "tally/layers/host_number.h"
+#include "tally/layers/host_step.h"
+#include "tally/layers/placement.h"
+#include "tally/layers/reduce.h"
+#include "tally/layers/stream_axes.h"
+
+namespace tally {
+
+namespace {
+
+template <class T>
+auto comparable(T v) {
+  if constexpr (std::is_integral_v<T>)
+    return v;
+  else
+    return to_sum(v);
+}
+
+class ArgExtreme final : public Layer {
+ public:
+  explicit ArgExtreme(const Node& node)
+      : Layer(node),
+        largest_(node.op == "ArgMax"),
+        last_(node.get_int("select_last_index", 0) != 0),
+        keep_dims_(node.get_int("keepdims", 1) != 0),
+        axis_(node.get_int("axis", 0)) {}
+
+  std::vector<TensorType> infer(Operands in) const override {
+    require_inputs(label(), in, 1, 1);
+    if (!with_number_type(in[0].dtype, [](auto) {}))
+      fail(label(), text("input of type ", name_of(in[0].dtype)), "must be a number");
+    const std::vector<bool> reduced = reduced_axes(in);
+    const ReduceLoops loops = reduce_loops(in[0].shape, reduced);
+    if (loops.count == 0 && loops.outputs > 0)
+      fail(label(), text("input of shape ", to_string(in[0].shape)), "must not be empty along the axis");
+    return {{DType::i64, reduced_shape(in[0].shape, reduced, keep_dims_)}};
+  }
+
+  // n − 1 comparisons for each index among n elements.
+  Cost cost(Operands in, std::span<const TensorType>) const override {
+    const ReduceLoops loops = reduce_loops(in[0].shape, reduced_axes(in));
+    Cost cost;
+    cost.source = "ONNX " + op() + ": n − 1 comparisons a result";
+    cost.formulas = {product(label(), "comparisons",
+                             {{"outputs", loops.outputs}, {"(n−1)", loops.count == 0 ? 0 : loops.count - 1}})};
+    cost.comparisons = cost.formulas[0].value;
+    return cost;
+  }
+
+  StreamStep stream(Operands in, std::span<const int> time_axes) const override {
+    const auto own = static_cast<int>(axis(in));
+    return stream_through(in, time_axes, 1, [&](int time) {
+      if (time == own) return -1;
+      return keep_dims_ || time < own ? time : time - 1;
+    });
+  }
+
+  std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType>) const override {
+    return {uniform_candidate("host", 1, 1, Layout::plain, Layout::plain,
+                              kHostCyclesPerElement * static_cast<double>(element_count(in[0].shape)))};
+  }
+
+  void prepare(const Candidate& candidate, Preparation& p) const override {
+    const Operand& x = p.inputs()[0];
+    const int64_t n = element_count(x.shape);
+    if (n == 0) return;
+    const auto d = static_cast<size_t>(axis(p.inputs()));
+    const int64_t width = x.shape[d], inner = row_major_strides(x.shape)[d], rows = n / width;
+    with_number_type(x.dtype, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      const auto run = [=, largest = largest_, last = last_](const std::vector<std::byte*>& at, int64_t, int64_t,
+                                                             Tally* tally) noexcept {
+        int64_t read = 0;
+        for (int64_t row = 0; row < rows; ++row) {
+          const T* v = reinterpret_cast<const T*>(at[0]) + row / inner * width * inner + row % inner;
+          int64_t best = 0;
+          for (int64_t j = 1; j < width; ++j) {
+            const auto candidate_value = comparable(v[j * inner]), found = comparable(v[best * inner]);
+            const bool better = largest ? candidate_value > found : candidate_value < found;
+            if (better || (last && candidate_value == found)) best = j;
+          }
+          reinterpret_cast<int64_t*>(at[1])[row] = best;
+          read += width;
+        }
+        if (!tally) return;
+        tally->bytes_loaded += read * int64_t{sizeof(T)};
+        tally->bytes_stored += rows * int64_t{sizeof(int64_t)};
+      };
+      const int64_t bytes = n * int64_t{sizeof(T)};
+      add_host_step(p, {p.input(0).buffer, p.output(0).buffer},
+                    host_planned(x.constant ? 0 : bytes, x.constant ? bytes : 0, rows * int64_t{sizeof(int64_t)}),
+                    candidate.cycles, run);
+    });
+  }
+
+ private:
+  int64_t axis(Operands in) const { return normalize_axis(axis_, static_cast<int64_t>(in[0].shape.size()), label()); }
+  std::vector<bool> reduced_axes(Operands in) const {
+    std::vector<bool> reduced(in[0].shape.size(), false);
+    reduced[static_cast<size_t>(axis(in))] = true;
+    return reduced;
+  }
+
+  bool largest_, last_, keep_dims_;
+  int64_t axis_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> make_arg_extreme(const Node& node) { return std::make_unique<ArgExtreme>(node); }
+
+}  // namespace tally

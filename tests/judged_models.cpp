@@ -1,0 +1,73 @@
+// Writes small models for the judge: `tally_judged_models DIR`. Each takes kernels where LeNet-5 does not go.
+#include <cstdio>
+#include <filesystem>
+
+#include "tally/engine/onnx/writer.h"
+#include "tally/layers/builder.h"
+
+using namespace tally;
+
+namespace {
+
+/// Values that differ and are exact in float16.
+Tensor weights(DType type, const Shape& shape) {
+  Tensor t(type, shape);
+  for (int64_t i = 0; i < t.elements(); ++i) {
+    const float value = static_cast<float>(i * 37 % 64 - 32) / 64;
+    if (type == DType::f16)
+      t.mutable_values<Half>()[static_cast<size_t>(i)] = to_half(value);
+    else
+      t.mutable_values<float>()[static_cast<size_t>(i)] = value;
+  }
+  return t;
+}
+
+/// Padding on every side and unevenly, strides, dilation, groups; channels in plain and in channels_last.
+Graph padded_convolutions() {
+  Builder b;
+  const auto constant = [&](const Shape& shape) { return b.constant(weights(DType::f32, shape)); };
+  auto x = b.named(b.input({1, 3, 17, 19}), "x");
+  x = b.relu(b.conv(x, constant({5, 3, 3, 3}), constant({5}), {.pads = {1, 0, 2, 1}}));
+  x = b.conv(x, constant({20, 5, 3, 5}), constant({20}),
+             {.strides = {2, 1}, .pads = {1, 4, 1, 4}, .dilations = {1, 2}});
+  x = b.conv(x, constant({20, 1, 3, 3}), {}, {.pads = {1, 1, 1, 1}, .group = 20});
+  x = b.max_pool(x, {3, 3}, {.strides = {2, 2}, .pads = {1, 1, 1, 1}});
+  x = b.tanh(b.conv(x, constant({33, 20, 1, 1}), constant({33})));
+  b.output(b.softmax(b.flatten(b.global_average_pool(x))));
+  return b.graph();
+}
+
+/// Products of two activations, and one whose left side broadcasts.
+Graph batched_products() {
+  Builder b;
+  const auto a = b.named(b.input({2, 3, 5, 7}), "a"), c = b.named(b.input({2, 3, 7, 18}), "c");
+  const auto ac = b.matmul(a, c);
+  b.output(b.matmul(ac, b.constant(weights(DType::f32, {3, 18, 11}))));
+  b.output(b.matmul(b.constant(weights(DType::f32, {4, 5})), ac));
+  return b.graph();
+}
+
+/// float16 takes plain loops: products, and no lanes.
+Graph half_precision() {
+  Builder b;
+  const auto constant = [&](const Shape& shape) { return b.constant(weights(DType::f16, shape)); };
+  auto x = b.named(b.input({1, 2, 9, 9}, DType::f16), "x");
+  x = b.relu(b.conv(x, constant({4, 2, 3, 3}), constant({4}), {.pads = {1, 1, 1, 1}}));
+  x = b.flatten(b.max_pool(x, {3, 3}, {.strides = {3, 3}}));
+  b.output(b.gemm(x, constant({36, 10}), constant({10}), {}));
+  return b.graph();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: tally_judged_models DIR\n");
+    return 2;
+  }
+  const std::filesystem::path folder = argv[1];
+  write_onnx(padded_convolutions(), folder / "padded_convolutions.onnx");
+  write_onnx(batched_products(), folder / "batched_products.onnx");
+  write_onnx(half_precision(), folder / "half_precision.onnx");
+  return 0;
+}
