@@ -9,6 +9,9 @@ namespace tally {
 
 enum class Coverage { exact, approximate, free, unknown };
 
+/// Bound of multiply-accumulates, and of loop trips, in one inference, unless the caller sets another.
+inline constexpr int64_t kDefaultMaxWork = 100'000'000'000;
+
 /// What a constant operand counts as.
 enum class Role {
   activation,  ///< data that flows through the graph: bytes_read; a constant in its place counts as nothing

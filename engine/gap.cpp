@@ -10,6 +10,15 @@ void set(GapTerms& terms, const char* name, int64_t value) {
 
 }  // namespace
 
+void add_to(Gap& gap, const Gap& more, int64_t times) {
+  for (const auto terms : {&Gap::macs, &Gap::bytes_loaded, &Gap::bytes_stored})
+    for (const auto& [name, value] : more.*terms) {
+      int64_t& sum = (gap.*terms)[name];
+      sum += times * value;
+      if (sum == 0) (gap.*terms).erase(name);
+    }
+}
+
 Gap explain_gap(const PlanRow& row, const MovedBytes& moved) {
   const Planned& p = row.planned;
   Gap gap;

@@ -168,6 +168,7 @@ int run_command(Options options) {
     check_isa(context);
     results = run_once(loaded, context, options);
   }
+  context.require_complete();
   if (!options.folder.empty()) write_outputs(results.outputs, options.folder);
   write_report(
       run_report(loaded, context, results), [&] { return run_document(loaded, context, results); }, options.output);
