@@ -11,6 +11,17 @@ int64_t bytes_in(const TensorType& type) {
   return static_cast<int64_t>(bytes_of(type.dtype, static_cast<size_t>(element_count(type.shape))));
 }
 
+/// Steps that lie one after the other in a first dimension of which a step holds one element, [N, …] for [1, …], with a
+/// dimension of their own: [N, 1, …]. Anything else as it is.
+Tensor unfolded(const Tensor& whole, const Shape& step) {
+  Shape one = whole.shape();
+  if (one.size() < 2 || step.empty() || step[0] != 1 || one[0] <= 1) return whole;
+  one[0] = 1;
+  if (one != step) return whole;
+  one.insert(one.begin(), whole.shape()[0]);
+  return whole.reshaped(one);
+}
+
 }  // namespace
 
 Sequence::Sequence(Context& context, std::map<std::string, Tensor> inputs, int64_t steps,
@@ -48,7 +59,7 @@ void Sequence::follow_inputs(std::map<std::string, Tensor> inputs) {
   for (size_t i = 0; i < planned.size(); ++i) {
     const auto given = inputs.find(planned[i].name);
     if (given == inputs.end()) continue;
-    const Tensor& whole = given->second;
+    const Tensor whole = streamed_plan ? given->second : unfolded(given->second, planned[i].type.shape);
     const bool over_time =
         streamed_plan ? planned[i].time_axis != kNoTimeAxis : whole.shape().size() == planned[i].type.shape.size() + 1;
     if (!over_time) {

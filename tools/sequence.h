@@ -11,7 +11,8 @@ namespace tally::tools {
 /// Inputs and outputs of a context over time, one run a step. Two kinds:
 ///   a model loaded with `stream`: `inputs` and outputs are whole sequences along the plan's time axes;
 ///   any other (a model that is itself one step): `inputs` that have one dimension more than the model's hold step k in
-///   element k of their first, others stay; outputs gain such a dimension.
+///   element k of their first (or, where the model's first extent is 1, in element k of it: [N, …] for [1, …]), others
+///   stay; outputs gain such a dimension.
 class Sequence {
  public:
   /// `steps`: 0: as many as the inputs hold (1 where none holds any). `feeds`: `OUT=IN`: after each step the output's

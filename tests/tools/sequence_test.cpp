@@ -60,6 +60,17 @@ TEST_CASE("inputs without time stay, and the number of steps may be given") {
   CHECK(values_of(sequence.outputs()[1]) == std::vector<float>{1, 2, 2, 4, 3, 6, 4, 8});
 }
 
+TEST_CASE("steps may lie in a first dimension of which the model holds one element") {
+  Builder b;
+  const Value x = b.named(b.input({1, 2}), "x");
+  b.output(b.add(x, x));
+  Context context(Model(b.graph()));
+  Sequence sequence(context, {{"x", tensor({3, 2}, {1, 2, 3, 4, 5, 6})}});
+  sequence.run();
+  CHECK(sequence.outputs()[0].shape() == Shape{3, 1, 2});
+  CHECK(values_of(sequence.outputs()[0]) == std::vector<float>{2, 4, 6, 8, 10, 12});
+}
+
 TEST_CASE("what contradicts is refused") {
   Context context(running_sum());
   const Tensor s = tensor({2}, {0, 0}), x3 = tensor({3, 2}, {1, 2, 3, 4, 5, 6});
