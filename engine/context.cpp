@@ -25,6 +25,7 @@ struct Context::Impl {
   AlignedBuffer arena;
   std::vector<AlignedBuffer> io, states;
   int64_t position = 0;  ///< time steps since the last reset
+  TripBudget trips;      ///< of the run
   BufferTable table;
   std::vector<Runnable> steps;
   std::unique_ptr<Team> team;
@@ -81,12 +82,14 @@ struct Context::Impl {
     table = std::move(addresses);
     steps = std::move(runnables);
     team = std::move(new_team);
+    trips = {};
     thread_tallies = std::move(new_tallies);
     reset();
   }
 
   void reset() noexcept {
     position = 0;
+    trips.ended = nullptr;
     for (size_t b = 0; plan != nullptr && b < plan->buffers.size(); ++b) {
       const BufferInfo& info = plan->buffers[b];
       if (info.kind != BufferKind::state || info.bytes == 0) continue;
@@ -116,13 +119,15 @@ struct Context::Impl {
     if (plan->timeline) ++position;
   }
 
+  /// Only the first thread runs loops.
   void run_thread(int thread, const KernelTable& kernels, bool count, RunRecord* record) noexcept {
+    if (thread == 0) trips.left = plan->max_trips;
     const int threads = team->size();
     const bool clock = record != nullptr && record->clock && thread == 0;
     int64_t before = clock ? ticks() : 0;
     for (const Runnable& r : steps) {
       Tally* tally = count ? &thread_tallies[static_cast<size_t>(thread)][static_cast<size_t>(r.row)] : nullptr;
-      const RunEnv env{&kernels, tally, position};
+      const RunEnv env{&kernels, tally, position, &trips};
       if (r.parallel)
         r.step->run(env, r.items * thread / threads, r.items * (thread + 1) / threads);
       else if (thread == 0)
@@ -255,6 +260,12 @@ void Context::step() noexcept {
     const auto to = static_cast<size_t>(impl.plan->inputs[input].buffer);
     std::memcpy(impl.table.address[to], impl.table.address[from], impl.plan->buffers[to].bytes);
   }
+}
+
+void Context::require_complete() const {
+  if (const std::string* loop = impl_->trips.ended)
+    fail(*loop, text("trips worth more than ", plan().max_trips, " MACs"), "must be fewer (--max-macs)",
+         ErrorCode::limit);
 }
 
 void Context::reset() noexcept { impl_->reset(); }

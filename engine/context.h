@@ -60,6 +60,10 @@ class Context {
 
   /// One inference. No allocation, lock, system call (with one thread) or exception.
   void run() noexcept;
+  /// Throws Error(limit) where a run since the last reset() had to end a loop whose trips, as planned, take longer than as
+  /// many multiply-accumulates as the model may make (LoadOptions::max_macs): its results are then none. Only loops whose
+  /// trips data decide can come to that.
+  void require_complete() const;
   /// One time step of a model loaded with `stream`, whose inputs and outputs hold one step: run(), then state that the
   /// graph hands out and in (Timeline::carries) goes from its outputs to its inputs. Steps beyond a bounded timeline
   /// repeat the last position of its tables and caches: safe, but no result.

@@ -9,6 +9,9 @@ namespace tally {
 
 enum class Coverage { exact, approximate, free, unknown };
 
+/// Bound of multiply-accumulates, and of loop trips, in one inference, unless the caller sets another.
+inline constexpr int64_t kDefaultMaxWork = 100'000'000'000;
+
 /// What a constant operand counts as.
 enum class Role {
   activation,  ///< data that flows through the graph: bytes_read; a constant in its place counts as nothing
@@ -28,6 +31,7 @@ struct Formula {
 struct Cost {
   int64_t macs = 0;
   int64_t macs_nopad = 0;      ///< without products that fall on padding or are cropped
+  int64_t macs_masked = 0;     ///< products that a causal mask makes void; macs_causal = macs − macs_masked
   int64_t bias_additions = 0;  ///< what ops_fused adds to macs
   int64_t comparisons = 0;
   int64_t elementwise = 0;

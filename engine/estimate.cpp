@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "tally/engine/body.h"
 #include "tally/engine/peak_bytes.h"
 
 namespace tally {
@@ -16,23 +17,27 @@ void add(int64_t& sum, int64_t term) {
   if (__builtin_add_overflow(sum, term, &sum)) fail("estimate", "a total", "must fit 63 bits", ErrorCode::limit);
 }
 
+void add_times(int64_t& sum, int64_t term, int64_t times) {
+  if (__builtin_mul_overflow(term, times, &term)) fail("estimate", "a total", "must fit 63 bits", ErrorCode::limit);
+  add(sum, term);
+}
+
 /// Follows which tensors have been counted, so that a weight used twice is one parameter.
 class Accountant {
  public:
-  explicit Accountant(const TypedGraph& graph) : graph_(graph) {}
-
-  NodeEstimate row(const TypedNode& node) {
+  NodeEstimate row(const TypedGraph& graph, const TypedNode& node) {
     NodeEstimate row;
     row.name = node.name;
     row.op = node.op;
     row.scope = node.scope;
-    const std::vector<Operand> operands = graph_.operands(node);
-    const std::vector<TensorType> types = graph_.output_types(node);
+    const std::vector<Operand> operands = graph.operands(node);
+    const std::vector<TensorType> types = graph.output_types(node);
+    const Bodies* bodies = node.layer->bodies();
     row.cost = node.layer->cost(operands, types);
     std::set<ValueId> read;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if (node.inputs[i] == kAbsent) continue;
-      const TypedValue& value = graph_.values[static_cast<size_t>(node.inputs[i])];
+      const TypedValue& value = graph.values[static_cast<size_t>(node.inputs[i])];
       const Role role = node.layer->role(static_cast<int>(i), operands);
       const int64_t used = node.layer->bytes_used(static_cast<int>(i), operands, types);
       const int64_t bytes = used < 0 ? bytes_of_value(value) : used;
@@ -40,16 +45,23 @@ class Accountant {
         count_constant(row, value, role, bytes);
       else if (role != Role::free || !node.layer->needs_value(static_cast<int>(i))) {
         row.input_shapes.push_back(value.shape);
-        if (!row.cost.view && role != Role::state && read.insert(node.inputs[i]).second) row.bytes_read += bytes;
+        if (row.cost.view || role == Role::state || bodies != nullptr) continue;
+        if (read.insert(node.inputs[i]).second) row.bytes_read += bytes;
       }
     }
     for (ValueId id : node.outputs) {
       if (id == kAbsent) continue;
-      const TypedValue& value = graph_.values[static_cast<size_t>(id)];
+      const TypedValue& value = graph.values[static_cast<size_t>(id)];
       if (!value.unknown.empty()) continue;
       row.output_shapes.push_back(value.shape);
       row.output_elements += element_count(value.shape);
-      if (!row.cost.view) row.bytes_written += bytes_of_value(value);
+      if (!row.cost.view && bodies == nullptr) row.bytes_written += bytes_of_value(value);
+    }
+    if (bodies != nullptr) {
+      add_bodies(row, *bodies);
+    } else {
+      row.activation_elements = row.cost.view ? 0 : row.output_elements;
+      row.activation_elements_textbook = row.cost.textbook ? row.output_elements : 0;
     }
     return row;
   }
@@ -57,6 +69,37 @@ class Accountant {
   int64_t stored_bytes() const { return stored_bytes_; }
 
  private:
+  void add_bodies(NodeEstimate& row, const Bodies& bodies) {
+    constexpr int64_t NodeEstimate::*kRepeated[] = {&NodeEstimate::bytes_read,
+                                                    &NodeEstimate::bytes_weights,
+                                                    &NodeEstimate::bytes_written,
+                                                    &NodeEstimate::activation_elements,
+                                                    &NodeEstimate::activation_elements_textbook};
+    constexpr int64_t Cost::*kRepeatedCosts[] = {&Cost::macs,        &Cost::macs_nopad,  &Cost::bias_additions,
+                                                 &Cost::comparisons, &Cost::elementwise, &Cost::special,
+                                                 &Cost::pool_operations};
+    bool first = true;
+    for (const Body& body : bodies.list) {
+      for (const TypedNode& node : body.graph->nodes) {
+        const NodeEstimate inner = this->row(*body.graph, node);
+        for (const auto figure : kRepeated) add_times(row.*figure, inner.*figure, body.runs);
+        for (const auto figure : kRepeatedCosts) add_times(row.cost.*figure, inner.cost.*figure, body.runs);
+        add(row.params, inner.params);
+        add(row.buffers, inner.buffers);
+        if (first || !bodies.one_a_trip) {
+          add(row.params_shared, inner.params_shared);
+          add(row.constants, inner.constants);
+        }
+        if (inner.cost.coverage == Coverage::unknown || inner.cost.coverage == Coverage::approximate) {
+          if (row.cost.coverage == Coverage::unknown) continue;
+          row.cost.coverage = inner.cost.coverage;
+          row.cost.reason = inner.op + " '" + inner.name + "' in its body: " + inner.cost.reason;
+        }
+      }
+      first = false;
+    }
+  }
+
   void count_constant(NodeEstimate& row, const TypedValue& value, Role role, int64_t bytes) {
     if (role == Role::free || role == Role::activation || role == Role::state) return;
     const int64_t elements = element_count(value.shape);
@@ -73,7 +116,6 @@ class Accountant {
       (first ? row.params : row.params_shared) += elements;
   }
 
-  const TypedGraph& graph_;
   std::set<std::string> seen_;
   int64_t stored_bytes_ = 0;  ///< of params and buffers
 };
@@ -83,15 +125,16 @@ class Accountant {
 Estimate estimate_graph(const TypedGraph& graph) {
   Estimate estimate;
   EstimateTotals& t = estimate.totals;
-  Accountant accountant(graph);
+  Accountant accountant;
   for (const TypedNode& node : graph.nodes) {
-    NodeEstimate row = accountant.row(node);
+    NodeEstimate row = accountant.row(graph, node);
     add(t.params, row.params);
     add(t.params_shared, row.params_shared);
     add(t.buffers, row.buffers);
     add(t.constants, row.constants);
     add(t.macs, row.cost.macs);
     add(t.macs_nopad, row.cost.macs_nopad);
+    add(t.macs_causal, row.cost.macs - row.cost.macs_masked);
     add(t.flops, row.flops());
     add(t.ops_sequential, row.ops_sequential());
     add(t.ops_fused, row.ops_fused());
@@ -103,8 +146,8 @@ Estimate estimate_graph(const TypedGraph& graph) {
     add(t.bytes_weights, row.bytes_weights);
     add(t.bytes_written, row.bytes_written);
     add(t.output_elements, row.output_elements);
-    if (!row.cost.view) add(t.activation_elements, row.output_elements);
-    if (row.cost.textbook) add(t.activation_elements_textbook, row.output_elements);
+    add(t.activation_elements, row.activation_elements);
+    add(t.activation_elements_textbook, row.activation_elements_textbook);
     estimate.layers.push_back(std::move(row));
   }
   t.bytes_compulsory = t.bytes_read + t.bytes_weights + t.bytes_written;

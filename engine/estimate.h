@@ -8,13 +8,16 @@
 
 namespace tally {
 
-/// Ideal cost of one ONNX node with its operands' sizes: a row of `estimate`.
+/// Ideal cost of one ONNX node with its operands' sizes: a row of `estimate`. Of an If, Loop or Scan: all that its bodies
+/// cost and move, times their runs (of an If: its costliest branch). Params, buffers and constants are those of all its
+/// bodies, once. Bodies have no rows of their own.
 struct NodeEstimate {
   std::string name, op, scope;
   std::vector<Shape> input_shapes, output_shapes;  ///< of data operands
   int64_t params = 0, params_shared = 0, buffers = 0, constants = 0;
   int64_t bytes_read = 0, bytes_weights = 0, bytes_written = 0;
   int64_t output_elements = 0;
+  int64_t activation_elements = 0, activation_elements_textbook = 0;  ///< what the row adds to the totals
   Cost cost;
 
   int64_t flops() const { return 2 * cost.macs; }
@@ -26,7 +29,7 @@ struct NodeEstimate {
 
 struct EstimateTotals {
   int64_t params = 0, params_shared = 0, buffers = 0, constants = 0;
-  int64_t macs = 0, macs_nopad = 0, flops = 0, ops_sequential = 0, ops_fused = 0;
+  int64_t macs = 0, macs_nopad = 0, macs_causal = 0, flops = 0, ops_sequential = 0, ops_fused = 0;
   int64_t comparisons = 0, elementwise = 0, special = 0, operations = 0;
   int64_t bytes_read = 0, bytes_weights = 0, bytes_written = 0, output_elements = 0;
   int64_t bytes_compulsory = 0;  ///< sum over layers

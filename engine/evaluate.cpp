@@ -7,8 +7,8 @@
 namespace tally {
 
 std::vector<Tensor> evaluate(const TypedNode& node, const std::vector<Operand>& operands,
-                             const std::vector<TensorType>& types, size_t folded_bytes,
-                             size_t max_memory) {
+                             const std::vector<TensorType>& types, size_t folded_bytes, size_t max_memory,
+                             int64_t max_work) {
   if (const int view = node.layer->view_of(); view >= 0)
     return {operands[static_cast<size_t>(view)].constant->reshaped(types[0].shape)};
   // A graph of this node alone, its operands constants still: a layer may need their values, and none is an input.
@@ -48,8 +48,10 @@ std::vector<Tensor> evaluate(const TypedNode& node, const std::vector<Operand>& 
   for (size_t i = 0; i < results.size(); ++i)
     if (results[i].elements() > 0)
       table.address[static_cast<size_t>(plan->outputs[i].buffer)] = static_cast<std::byte*>(results[i].mutable_data());
-  const RunEnv env{&kernel_table(Isa::scalar, false), nullptr};
+  TripBudget trips{max_work};
+  const RunEnv env{&kernel_table(Isa::scalar, false), nullptr, 0, &trips};
   for (const PlannedStep& step : plan->steps) step.step->bind(table)->run(env, 0, step.step->items);
+  if (trips.ended != nullptr) return {};
   return results;
 }
 

@@ -10,6 +10,15 @@ void set(GapTerms& terms, const char* name, int64_t value) {
 
 }  // namespace
 
+void add_to(Gap& gap, const Gap& more, int64_t times) {
+  for (const auto terms : {&Gap::macs, &Gap::bytes_loaded, &Gap::bytes_stored})
+    for (const auto& [name, value] : more.*terms) {
+      int64_t& sum = (gap.*terms)[name];
+      sum += times * value;
+      if (sum == 0) (gap.*terms).erase(name);
+    }
+}
+
 Gap explain_gap(const PlanRow& row, const MovedBytes& moved) {
   const Planned& p = row.planned;
   Gap gap;
@@ -17,6 +26,7 @@ Gap explain_gap(const PlanRow& row, const MovedBytes& moved) {
   set(gap.macs, "k_padding", p.k_padding);
   set(gap.macs, "tile_padding", p.tile_padding);
   set(gap.macs, "padding_taps_skipped", -moved.padding_macs);
+  set(gap.macs, "causal_skipped", -moved.masked_macs);
   set(gap.macs, "host_products", -p.host_macs);
   set(gap.macs, "steps_skipped", -p.steps_skipped);
   set(gap.macs, "gates_skipped", -p.gates_skipped);

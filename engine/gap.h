@@ -7,11 +7,12 @@ namespace tally {
 struct MovedBytes {
   int64_t read = 0, written = 0;
   int64_t padding_macs = 0;  ///< products that fall on padding, which ideal.macs counts
+  int64_t masked_macs = 0;   ///< products that a causal mask makes void, which ideal.macs counts
 };
 
 /// executed − ideal of a row by cause, from its planned tally. The terms of each sum exactly:
-///   macs          lane_padding + k_padding + tile_padding − padding_taps_skipped − steps_skipped − gates_skipped
-///                 − host_products
+///   macs          lane_padding + k_padding + tile_padding − padding_taps_skipped − causal_skipped − steps_skipped
+///                 − gates_skipped − host_products
 ///   bytes_loaded  rereads of activations and weights + partial sums + state + scratch − what fusion saves
 ///   bytes_stored  layout padding + partial sums + state + scratch − what fusion saves
 Gap explain_gap(const PlanRow& row, const MovedBytes& moved);

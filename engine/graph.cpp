@@ -185,9 +185,9 @@ std::vector<float> Node::get_floats(const std::string& key, std::vector<float> f
 
 const Tensor* Node::get_tensor(const std::string& key) const { return find_as<Tensor>(*this, key, "a tensor"); }
 
-const Graph* Node::get_graph(const std::string& key) const {
+std::shared_ptr<const Graph> Node::get_graph(const std::string& key) const {
   const auto* value = find_as<std::shared_ptr<const Graph>>(*this, key, "a graph");
-  return value ? value->get() : nullptr;
+  return value ? *value : nullptr;
 }
 
 std::vector<std::string> captured_names(const Graph& body) {
@@ -203,6 +203,28 @@ std::vector<std::string> captured_names(const Graph& body) {
     for (const std::string& name : names_read(node)) read(name);
   for (const ValueInfo& output : body.outputs) read(output.name);
   return captured;
+}
+
+std::vector<std::string> operand_names(const Node& node) {
+  std::vector<std::string> names = node.inputs;
+  std::unordered_set<std::string> captured;
+  for_each_body(node, [&](const Graph& body) {
+    for (std::string& name : captured_names(body))
+      if (captured.insert(name).second) names.push_back(std::move(name));
+  });
+  return names;
+}
+
+int64_t nodes_within(const Graph& graph) {
+  auto count = static_cast<int64_t>(graph.nodes.size());
+  for (const Node& node : graph.nodes) count += nodes_within_bodies(node);
+  return count;
+}
+
+int64_t nodes_within_bodies(const Node& node) {
+  int64_t count = 0;
+  for_each_body(node, [&](const Graph& body) { count += nodes_within(body); });
+  return count;
 }
 
 void Graph::sort_and_check() { NodeSorter(*this, false).run(); }

@@ -40,7 +40,7 @@ struct Node {
   std::vector<int64_t> get_ints(const std::string& key, std::vector<int64_t> fallback = {}) const;
   std::vector<float> get_floats(const std::string& key, std::vector<float> fallback = {}) const;
   const Tensor* get_tensor(const std::string& key) const;  ///< null where absent
-  const Graph* get_graph(const std::string& key) const;    ///< null where absent
+  std::shared_ptr<const Graph> get_graph(const std::string& key) const;  ///< null where absent
 };
 
 /// A graph input or output as declared.
@@ -70,5 +70,14 @@ struct Graph {
 
 /// What a body reads from the graphs around it, each name once, in order of first use.
 std::vector<std::string> captured_names(const Graph& body);
+
+/// All that a node reads: its inputs, "" for absent ones, and behind them what its bodies read from the graphs around,
+/// each name once. The operands of a node with bodies, in this order.
+std::vector<std::string> operand_names(const Node& node);
+
+/// Nodes of a graph, those of bodies included.
+int64_t nodes_within(const Graph& graph);
+/// The same of a node's bodies.
+int64_t nodes_within_bodies(const Node& node);
 
 }  // namespace tally

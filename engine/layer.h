@@ -49,6 +49,8 @@ struct PlanContext {
 };
 
 class Layer;
+class BodyTyper;
+struct Bodies;
 
 inline constexpr int kNoTimeAxis = -1;
 
@@ -79,6 +81,9 @@ class Layer {
 
   /// Types of the outputs, all extents known. Throws Error naming the node, the value found and the value required.
   virtual std::vector<TensorType> infer(Operands in) const = 0;
+
+  /// May the first input be absent?
+  virtual bool first_input_optional() const { return false; }
 
   /// True where planning needs the value of input i: shapes, axes, pads, repeats.
   virtual bool needs_value(int input) const {
@@ -128,6 +133,22 @@ class Layer {
 
   /// A constant that is the same tensor as its input for counting (Transpose, Identity, Cast, DequantizeLinear).
   virtual bool keeps_identity() const { return false; }
+
+  // What only layers with bodies (If, Loop, Scan) answer otherwise. Their operands are those of operand_names().
+
+  /// The body that is all the layer does for these operands: its nodes then stand in the node's stead.
+  virtual const Graph* taken_branch(Operands in) const {
+    (void)in;
+    return nullptr;
+  }
+  /// The layer for these operands, with its bodies typed; it alone is asked for more. Null for layers without bodies.
+  virtual std::shared_ptr<const Layer> with_bodies(Operands in, BodyTyper& typer) const {
+    (void)in;
+    (void)typer;
+    return nullptr;
+  }
+  /// Its typed bodies, or null. Their cost comes on top of cost().
+  virtual const Bodies* bodies() const { return nullptr; }
 
   /// How the layer runs one time step of sequences. `time_axes`: of each input, the axis along which time runs, or
   /// kNoTimeAxis; `in` holds whole sequences. Default: what happens at one time would depend on others.

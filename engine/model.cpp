@@ -80,6 +80,7 @@ struct CompiledModel::Impl {
     b.shapes = shapes;
     b.values = values;
     b.max_tensor_bytes = static_cast<int64_t>(options.max_memory);
+    b.max_trips = options.max_macs;
     b.folding = std::make_shared<FoldingBudget>();
     b.folding->max_bytes = options.max_memory;
     b.folding->max_work = options.max_macs;
@@ -155,7 +156,7 @@ std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shap
   light.evaluate_weights = false;
   impl_->check_macs(estimate_graph(type_graph(impl_->graph, impl_->registry, light)));
   PlanOptions plan_options{impl_->isa, impl_->options.threads, impl_->options.max_memory, impl_->options.rewrite,
-                           impl_->options.stream};
+                           impl_->options.stream, impl_->options.max_macs};
   auto plan = make_plan(type_graph(impl_->graph, impl_->registry, binding), impl_->registry.rules, plan_options);
   impl_->add_plan(std::move(key), plan);
   return plan;

@@ -16,8 +16,8 @@ struct LoadOptions {
   std::optional<Isa> isa = {};            ///< nothing: TALLY_ISA, or the best usable one
   std::map<std::string, int64_t> dims = {};  ///< symbolic dimensions
   size_t max_memory = size_t{2} << 30;    ///< bytes of weights, arena, inputs, outputs and computed constants
-  /// MACs an inference; comparisons, other operations and output elements each as many; and all work on constants.
-  int64_t max_macs = 100'000'000'000;
+  /// MACs an inference; comparisons, other operations and output elements each as many; loop trips; all work on constants.
+  int64_t max_macs = kDefaultMaxWork;
   bool weights = true;                    ///< false: for estimates only, values of large weights are not read
   bool rewrite = true;                    ///< false: no absorption; every node runs as it stands
   bool stream = false;                    ///< plan one time step of a model made for whole sequences

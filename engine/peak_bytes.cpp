@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "tally/engine/body.h"
+
 namespace tally {
 
 namespace {
@@ -15,9 +17,10 @@ class PeakBytes {
     find_last_uses();
   }
 
-  int64_t run() {
-    for (ValueId id : graph_.inputs) {
-      const auto v = static_cast<size_t>(id);
+  /// `captured`: inputs at the end that are counted elsewhere.
+  int64_t run(size_t captured) {
+    for (size_t i = 0; i + captured < graph_.inputs.size(); ++i) {
+      const auto v = static_cast<size_t>(graph_.inputs[i]);
       if (graph_.values[v].constant || last_[v] < 0) continue;
       inputs_.insert(v);
       come_alive(v);
@@ -61,6 +64,9 @@ class PeakBytes {
       for (ValueId id : node.outputs)
         if (id != kAbsent) add_output(node, static_cast<size_t>(id), dying);
     peak_ = std::max(peak_, live_);
+    if (const Bodies* bodies = node.layer->bodies())
+      for (const Body& body : bodies->list)
+        peak_ = std::max(peak_, live_ + PeakBytes(*body.graph).run(body.captures.size()));
     for (ValueId id : node.outputs)  // wanted by nobody, written all the same
       if (id != kAbsent && node.layer->view_of() < 0 && last_[static_cast<size_t>(id)] < 0)
         live_ -= bytes_[static_cast<size_t>(id)];
@@ -89,6 +95,6 @@ class PeakBytes {
 
 }  // namespace
 
-int64_t peak_activation_bytes(const TypedGraph& graph) { return PeakBytes(graph).run(); }
+int64_t peak_activation_bytes(const TypedGraph& graph) { return PeakBytes(graph).run(0); }
 
 }  // namespace tally

@@ -6,6 +6,7 @@
 #include "tally/engine/arena.h"
 #include "tally/engine/gap.h"
 #include "tally/engine/layout.h"
+#include "tally/engine/plan_row.h"
 #include "tally/engine/reorder.h"
 #include "tally/engine/rewrite.h"
 #include "tally/engine/thread_choice.h"
@@ -17,13 +18,15 @@ namespace {
 
 class Planner final : public Preparation {
  public:
-  Planner(TypedGraph graph, const PlanOptions& options)
+  Planner(TypedGraph graph, std::span<const RewriteRule> rules, const PlanOptions& options)
       : graph_(std::move(graph)),
+        rules_(rules),
         options_(options),
         kernels_(kernel_table(options.isa, false)),
         plan_(std::make_shared<Plan>()) {
     plan_->isa = options.isa;
     plan_->threads = options.threads;
+    plan_->max_trips = options.max_trips;
   }
 
   void set_estimate(Estimate estimate) { plan_->estimate = std::move(estimate); }
@@ -89,6 +92,24 @@ class Planner final : public Preparation {
     plan_->state_bytes += bytes;
     check_memory(plan_->state_bytes);
     return add_buffer(std::move(info));
+  }
+
+  std::shared_ptr<const Plan> plan_body(const TypedGraph& body) override {
+    PlanOptions options = options_;
+    options.threads = 1;
+    options.stream = false;  // the graph around it already is of one step
+    return make_plan(body, rules_, options);
+  }
+
+  BufferId adopt(const BufferInfo& buffer) override {
+    (buffer.kind == BufferKind::state ? plan_->state_bytes : plan_->weights_bytes) += buffer.bytes;
+    check_memory(plan_->weights_bytes + plan_->state_bytes);
+    return add_buffer(buffer);
+  }
+
+  void explain(Gap gap, std::string varies) override {
+    explained_ = std::move(gap);
+    plan_->rows.back().varies = std::move(varies);
   }
 
   void add_step(std::unique_ptr<Step> step) override {
@@ -218,6 +239,7 @@ class Planner final : public Preparation {
     for (ValueId id : node.inputs)
       if (id != kAbsent) --uses_[static_cast<size_t>(root_[static_cast<size_t>(id)])];
     place_node_outputs();
+    explained_.reset();
     node.layer->prepare(candidate, *this);
     const int current = static_cast<int>(plan_->rows.size()) - 1;
     for (size_t k = 0; k < node.outputs.size(); ++k)
@@ -225,7 +247,7 @@ class Planner final : public Preparation {
     // A row that no ONNX node stands behind only moves data.
     if (node.origins.empty()) return finish_moving_row("time_slice");
     PlanRow& done = plan_->rows.back();
-    done.gap = explain_gap(done, moved_bytes());
+    done.gap = explained_ ? *explained_ : explain_gap(done, moved_bytes());
   }
 
   void describe(PlanRow& row, int index) const {
@@ -234,26 +256,9 @@ class Planner final : public Preparation {
       row.nodes.push_back(e.name);
       if (!plan_->timeline) add_ideal(row.ideal, e);
     }
-    if (plan_->timeline && !node_->origins.empty()) add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
-    for (size_t k = 0; k < operands_.size(); ++k)
-      if (operands_[k].present && operands_[k].constant == nullptr) row.input_shapes.push_back(operands_[k].shape);
-    row.dtype = DType::undefined;
-    for (size_t k = 0; k < types_.size(); ++k) {
-      if (node_->outputs[k] == kAbsent) continue;
-      row.output_shapes.push_back(types_[k].shape);
-      if (row.dtype == DType::undefined) row.dtype = types_[k].dtype;
-    }
-    const auto name = [](Layout l) { return l == Layout::plain ? "plain" : "channels_last"; };
-    const Layout in = candidate_->inputs.empty() ? Layout::plain : candidate_->inputs[0];
-    row.layouts =
-        std::string(name(in)) + "→" + name(candidate_->outputs.empty() ? Layout::plain : candidate_->outputs[0]);
-  }
-
-  static void add_ideal(Ideal& ideal, const NodeEstimate& e) {
-    ideal.macs += e.cost.macs;
-    ideal.bytes_read += e.bytes_read;
-    ideal.bytes_weights += e.bytes_weights;
-    ideal.bytes_written += e.bytes_written;
+    if (plan_->timeline && !node_->origins.empty())
+      add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
+    describe_operands(row, *node_, *candidate_, operands_, types_);
   }
 
   /// What the row moves ideally, its absorbed intermediate tensors left out.
@@ -271,7 +276,9 @@ class Planner final : public Preparation {
     for (ValueId id : node_->outputs)
       if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));
     // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.
-    moved.padding_macs = plan_->rows.back().ideal.macs - node_->layer->cost(operands_, types_).macs_nopad;
+    const Cost cost = node_->layer->cost(operands_, types_);
+    moved.padding_macs = plan_->rows.back().ideal.macs - cost.macs_nopad;
+    moved.masked_macs = cost.macs_masked;
     return moved;
   }
 
@@ -404,6 +411,7 @@ class Planner final : public Preparation {
   }
 
   TypedGraph graph_;
+  std::span<const RewriteRule> rules_;
   PlanOptions options_;
   const KernelTable& kernels_;
   std::shared_ptr<Plan> plan_;
@@ -419,6 +427,7 @@ class Planner final : public Preparation {
   const Candidate* candidate_ = nullptr;
   std::vector<Operand> operands_;
   std::vector<TensorType> types_;
+  std::optional<Gap> explained_;  ///< by the node itself
 };
 
 }  // namespace
@@ -431,7 +440,7 @@ std::shared_ptr<const Plan> make_plan(TypedGraph graph, std::span<const RewriteR
   if (options.stream) timeline = stream_graph(graph);
   Estimate step;
   if (timeline) step = estimate_graph(graph);
-  Planner planner(std::move(graph), options);
+  Planner planner(std::move(graph), rules, options);
   planner.set_estimate(std::move(estimate));
   if (timeline) planner.set_timeline(*std::move(timeline), std::move(step));
   return planner.run();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tally/engine/estimate.h"
+#include "tally/engine/gap_terms.h"
 #include "tally/engine/preparation.h"
 #include "tally/engine/stream.h"
 #include "tally/engine/typed_graph.h"
@@ -31,13 +32,6 @@ struct Ideal {
   int64_t macs = 0, bytes_read = 0, bytes_weights = 0, bytes_written = 0;
 };
 
-using GapTerms = std::map<std::string, int64_t>;  ///< only terms that are not zero
-
-/// executed − ideal by cause; each sums exactly.
-struct Gap {
-  GapTerms macs, bytes_loaded, bytes_stored;
-};
-
 /// What runs as one: a layer with all that it absorbed, a reorder or a copy.
 struct PlanRow {
   std::string name, op, kernel;
@@ -49,6 +43,9 @@ struct PlanRow {
   Ideal ideal;
   Planned planned;
   Gap gap;
+  /// Where data decide how much the row runs (Loop, If): the gap term of executed − planned. Else empty, and both are
+  /// equal.
+  std::string varies;
   std::vector<Shape> input_shapes, output_shapes;
   std::string layouts;   ///< "plain→channels_last"
   bool on_host = false;  ///< its steps are plain loops, none a kernel of the plan's instruction set
@@ -80,7 +77,8 @@ struct PlanOptions {
   int threads = 1;
   size_t max_memory = size_t{2} << 30;
   bool rewrite = true;
-  bool stream = false;  ///< plan one time step instead of whole sequences
+  bool stream = false;                  ///< plan one time step instead of whole sequences
+  int64_t max_trips = kDefaultMaxWork;  ///< of all loops in one run
 };
 
 struct Plan {
@@ -97,6 +95,7 @@ struct Plan {
   size_t arena_bytes = 0;
   size_t weights_bytes = 0;
   size_t state_bytes = 0;
+  int64_t max_trips = kDefaultMaxWork;
 };
 
 /// Rewrites the graph by the registry's rules, chooses layouts and kernels, packs weights and lays out the arena.

@@ -1,10 +1,15 @@
 #pragma once
+#include "tally/engine/gap_terms.h"
 #include "tally/engine/layer.h"
 #include "tally/engine/placement.h"
 #include "tally/engine/step.h"
 #include "tally/platforms/memory.h"
 
 namespace tally {
+
+struct BufferInfo;
+struct Plan;
+struct TypedGraph;
 
 /// Handed to Layer::prepare by the planner: where the operands lie, and where steps go.
 class Preparation {
@@ -28,6 +33,15 @@ class Preparation {
   /// Bytes that belong to a context and outlive its runs: recurrent state, caches. `initial`: what a new or reset context
   /// finds there, as many bytes, or empty for zero. `growth`: bytes that each step adds to what is kept there.
   virtual BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial = {}, size_t growth = 0) = 0;
+
+  // For layers with bodies.
+
+  /// The plan of a body, made by the rules and options of this one; throws Error.
+  virtual std::shared_ptr<const Plan> plan_body(const TypedGraph& body) = 0;
+  /// Weights or state of a body's plan become this plan's own.
+  virtual BufferId adopt(const BufferInfo& buffer) = 0;
+  /// executed − ideal of the layer, whose work is that of its bodies' plans. `varies`: as in PlanRow.
+  virtual void explain(Gap gap, std::string varies) = 0;
 
   /// Appends a step; steps of a layer run in order.
   virtual void add_step(std::unique_ptr<Step> step) = 0;

@@ -24,8 +24,9 @@ struct Distribution {
 Distribution distribution(std::vector<double> samples);
 
 struct ProfileRow {
-  PlanRow const* plan = nullptr;  ///< name, nodes, kernel, ideal, gap
+  PlanRow const* plan = nullptr;  ///< name, nodes, kernel, ideal
   Tally executed;                 ///< source: counted
+  Gap gap;                        ///< the plan's, and of a row that varies what its data added
   Distribution ns;                ///< source: timer
   double intensity = 0;           ///< 2·executed.macs ÷ executed bytes
 };
@@ -39,7 +40,8 @@ struct Profile {
   Distribution counting_ns;   ///< of whole runs that count and read no clock, interleaved
   double clock_overhead = 0;  ///< median ratio − 1 of timed to plain runs
   double tally_overhead = 0;  ///< median ratio − 1 of counting to plain runs
-  /// executed == planned and executed − ideal == Σ gap, for every row; else the first row that breaks it.
+  /// executed == planned (but where data decide what runs) and executed − ideal == Σ gap, for every row; else the first
+  /// row that breaks it.
   std::optional<std::string> broken_law;
 };
 

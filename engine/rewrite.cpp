@@ -27,6 +27,8 @@ int Rewriter::sole_consumer(ValueId id) const {
   return readers.size() == 1 ? readers[0] : -1;
 }
 
+std::span<const int> Rewriter::consumers(ValueId id) const { return consumers_[static_cast<size_t>(id)]; }
+
 bool Rewriter::is_output(ValueId id) const {
   return std::find(graph_.outputs.begin(), graph_.outputs.end(), id) != graph_.outputs.end();
 }

@@ -17,6 +17,8 @@ class Rewriter {
   int producer(ValueId id) const;
   /// The one live node that reads a value, if it is read once in all and no graph output; else -1.
   int sole_consumer(ValueId id) const;
+  /// Every live node that reads a value, once an operand that reads it; a graph output is none.
+  std::span<const int> consumers(ValueId id) const;
   bool is_output(ValueId id) const;
   /// The constant's tensor with data, or null.
   const Tensor* constant(ValueId id) const;

@@ -18,11 +18,25 @@ struct BufferTable {
   std::vector<std::byte*> address;
 };
 
+/// Bounds the loops of a run whose trips data decide: by what their trips are worth in multiply-accumulates, as planned.
+struct TripBudget {
+  int64_t left = 0;
+  const std::string* ended = nullptr;  ///< label of the first loop that wanted more, and was ended
+
+  /// One trip more; false where too little is left.
+  bool take(const std::string& loop, int64_t worth) noexcept {
+    if (left >= worth) return left -= worth, true;
+    if (ended == nullptr) ended = &loop;
+    return false;
+  }
+};
+
 /// What changes from run to run.
 struct RunEnv {
   const KernelTable* kernels = nullptr;
   Tally* tally = nullptr;  ///< of this thread and layer; null when not counting
   int64_t position = 0;    ///< time steps since the context's reset; 0 in whole runs
+  TripBudget* trips = nullptr;  ///< null: no bound
 };
 
 /// A step whose operands are addresses.

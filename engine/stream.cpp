@@ -74,7 +74,8 @@ class Streamer {
     for (size_t tried = 0; tried < kMostChoices && next(inputs, choice); ++tried) {
       Attempt attempt = follow(inputs, choice);
       if (!attempt.obstacle && attempt.stateful) return attempt;
-      if (!attempt.obstacle && !stateless)
+      // Without state any batch axis could be time; one of a single element would leave nothing to stream.
+      if (!attempt.obstacle && attempt.extent > 1 && !stateless)
         stateless = std::move(attempt);
       else if (attempt.obstacle && (!furthest || attempt.reached > furthest->reached))
         furthest = std::move(attempt);

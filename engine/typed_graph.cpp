@@ -1,16 +1,13 @@
 #include "tally/engine/typed_graph.h"
 
-#include <limits>
-#include <set>
+#include <algorithm>
 
-#include "tally/engine/evaluate.h"
+#include "tally/engine/body.h"
+#include "tally/engine/folding.h"
 
 namespace tally {
 
 namespace {
-
-/// Constants larger than this keep type and shape only when weights are not evaluated: enough for any shape arithmetic.
-constexpr int64_t kShapeElements = 4096;
 
 /// Stands for a node whose operator, or whose operands' types, are not known: estimates show it without figures, plans
 /// refuse it.
@@ -32,38 +29,137 @@ class UnknownLayer final : public Layer {
   std::string reason_;
 };
 
+/// Thrown while a body is typed whose results depend on an unknown operator; ends where its node is typed.
+struct UnknownBody {
+  std::string reason;
+};
+
+/// Names as the nodes of one graph see them.
+struct Scope {
+  const Graph* graph;
+  std::string prefix;  ///< that makes its names unique in the model
+  std::string path;    ///< scope of nodes that state none
+  std::map<std::string, ValueId> ids = {};
+};
+
+std::string attribute_of(const Node& node, const Graph& body) {
+  for (const auto& [key, value] : node.attributes) {
+    const auto* graph = std::get_if<std::shared_ptr<const Graph>>(&value);
+    if (graph != nullptr && graph->get() == &body) return key;
+  }
+  return "";
+}
+
+Scope scope_of(const Node& node, const Graph& body, const Scope& around) {
+  const auto named = std::find_if(node.outputs.begin(), node.outputs.end(), [](const auto& o) { return !o.empty(); });
+  const std::string& unique = named == node.outputs.end() ? node.name : *named;
+  return {&body, around.prefix + unique + "/" + attribute_of(node, body) + "/",
+          (node.scope.empty() ? around.path : node.scope) + "/" + node.name};
+}
+
+/// Types a graph, or a body within one: its `outer` then knows the names that the body does not define.
 class Typer {
  public:
   Typer(const Graph& graph, const Registry& registry, const Binding& binding)
-      : graph_(graph), registry_(registry), binding_(binding), budget_(*binding.folding) {}
+      : registry_(registry),
+        binding_(binding),
+        budget_(*binding.folding),
+        scopes_{{&graph, "", ""}},
+        typed_nodes_(&typed_nodes_here_) {}
+  Typer(const Node& node, const Graph& body, Typer& outer, std::vector<std::string> operands)
+      : registry_(outer.registry_),
+        binding_(outer.binding_),
+        budget_(outer.budget_),
+        scopes_{scope_of(node, body, outer.scopes_.back())},
+        outer_(&outer),
+        outer_operands_(std::move(operands)),
+        typed_nodes_(outer.typed_nodes_) {}
 
   TypedGraph run() {
-    for (const ValueInfo& input : graph_.inputs) add_input(input);
-    for (const Node& node : graph_.nodes) add_node(node);
-    for (const ValueInfo& output : graph_.outputs) {
+    for (const ValueInfo& input : graph().inputs) add_input(input);
+    return run_nodes();
+  }
+
+  Body run_body(std::span<const BodyInput> inputs, const std::string& who) {
+    if (inputs.size() != graph().inputs.size())
+      fail(who, text("a body of ", graph().inputs.size(), " inputs"), text("must have ", inputs.size()));
+    for (size_t i = 0; i < inputs.size(); ++i) add_body_input(graph().inputs[i], inputs[i], who);
+    Body body{std::make_shared<TypedGraph>(run_nodes()), {}, 1};
+    for (ValueId id : body.graph->outputs)
+      if (const TypedValue& value = body.graph->values[static_cast<size_t>(id)]; !value.unknown.empty())
+        throw UnknownBody{value.unknown};
+    body.captures = std::move(captures_);
+    return body;
+  }
+
+ private:
+  const Graph& graph() const { return *scopes_.front().graph; }
+
+  TypedGraph run_nodes() {
+    for (const Node& node : graph().nodes) add_node(node);
+    for (const ValueInfo& output : graph().outputs) {
       out_.outputs.push_back(id_of(output.name, "graph output"));
       out_.output_names.push_back(output.name);
     }
+    out_.inputs.insert(out_.inputs.end(), captured_.begin(), captured_.end());
     remove_dead();
     for (size_t i = 0; i < out_.nodes.size(); ++i) out_.nodes[i].origins = {static_cast<int>(i)};
     out_.folded_bytes = budget_.bytes;
     return std::move(out_);
   }
 
- private:
-  ValueId add_value(TypedValue value) {
+  void define(Scope& scope, const std::string& name, ValueId id) {
+    if (!scope.ids.emplace(name, id).second) fail("graph", "value '" + name + "'", "must be produced once");
+  }
+
+  ValueId add_value_to(Scope& scope, TypedValue value) {
     const auto id = static_cast<ValueId>(out_.values.size());
-    if (!ids_.emplace(value.name, id).second) fail("graph", "value '" + value.name + "'", "must be produced once");
+    define(scope, value.name, id);
     out_.values.push_back(std::move(value));
     return id;
   }
+  ValueId add_value(TypedValue value) { return add_value_to(scopes_.back(), std::move(value)); }
 
-  /// A value by name; an initialiser becomes a value when it is first used.
+  /// A value by name, of the innermost graph that has one; an initialiser becomes a value when it is first used.
   ValueId id_of(const std::string& name, const std::string& user) {
-    if (const auto it = ids_.find(name); it != ids_.end()) return it->second;
-    const auto it = graph_.initializers.find(name);
-    if (it == graph_.initializers.end()) fail(user, "input '" + name + "'", "must be produced by a node, an initializer or a graph input");
-    return add_value({name, it->second.dtype(), it->second.shape(), it->second, name});
+    for (size_t s = scopes_.size(); s-- > 0;) {
+      Scope& scope = scopes_[s];
+      if (const auto it = scope.ids.find(name); it != scope.ids.end()) return it->second;
+      if (const auto it = scope.graph->initializers.find(name); it != scope.graph->initializers.end())
+        return add_value_to(scope, {name, it->second.dtype(), it->second.shape(), it->second, scope.prefix + name});
+    }
+    if (outer_ == nullptr)
+      fail(user, "input '" + name + "'", "must be produced by a node, an initializer or a graph input");
+    return capture(name, user);
+  }
+
+  /// A value of the graphs around: constant here too, or else one more input.
+  ValueId capture(const std::string& name, const std::string& user) {
+    const ValueId outside = outer_->id_of(name, user);
+    TypedValue value = outer_->out_.values[static_cast<size_t>(outside)];
+    value.name = name;
+    const bool constant = value.constant.has_value();
+    const ValueId id = add_value_to(scopes_.front(), std::move(value));
+    if (constant) return id;
+    const auto operand = std::find(outer_operands_.begin(), outer_operands_.end(), name);
+    if (operand == outer_operands_.end())
+      fail(user, "input '" + name + "'", "must be an operand of the node around it", ErrorCode::internal);
+    captures_.push_back(static_cast<int>(operand - outer_operands_.begin()));
+    captured_.push_back(id);
+    return id;
+  }
+
+  void add_body_input(const ValueInfo& declared, const BodyInput& input, const std::string& node) {
+    const std::string who = node + " input '" + declared.name + "' of its body";
+    if (declared.dtype != DType::undefined && declared.dtype != input.type.dtype)
+      fail(who, text("dtype ", name_of(declared.dtype)), text("must be ", name_of(input.type.dtype)));
+    check_declared(who, declared, input.type.shape);
+    TypedValue value{declared.name, input.type.dtype, input.type.shape, {}, {}};
+    if (input.value != nullptr) {
+      value.constant = *input.value;
+      value.source = scopes_.front().prefix + declared.name;
+    }
+    out_.inputs.push_back(add_value(std::move(value)));
   }
 
   void add_input(const ValueInfo& input) {
@@ -138,24 +234,34 @@ class Typer {
     typed.name = node.name;
     typed.op = node.op;
     typed.scope = node.scope;
-    for (const std::string& name : node.inputs) typed.inputs.push_back(name.empty() ? kAbsent : id_of(name, node.label()));
+    if (typed.scope.empty()) typed.scope = scopes_.back().path;
+    count_typed(node);
+    const std::vector<std::string> names = operand_names(node);
+    for (const std::string& name : names) typed.inputs.push_back(name.empty() ? kAbsent : id_of(name, node.label()));
     if (binding_.allow_unknown)
       if (const std::string reason = unknown_reason(node, typed); !reason.empty())
         return add_unknown_node(node, std::move(typed), reason);
     typed.layer = registry_.make(node);
     const std::vector<Operand> operands = out_.operands(typed);
-    if (!operands.empty() && !operands[0].present) fail(node.label(), "an absent first input", "must be given");
+    if (const Graph* branch = typed.layer->taken_branch(operands)) return inline_branch(node, *branch);
+    if (!operands.empty() && !operands[0].present && !typed.layer->first_input_optional())
+      fail(node.label(), "an absent first input", "must be given");
     for (size_t i = 0; i < operands.size(); ++i)
       if (typed.layer->needs_value(static_cast<int>(i)) && operands[i].present &&
           (operands[i].constant == nullptr || !operands[i].constant->has_data()))
         fail(node.label(), "input '" + operands[i].name + "'", "must be constant or bound before planning");
+    try {
+      type_bodies(node, typed, operands, names);
+    } catch (const UnknownBody& unknown) {
+      return add_unknown_node(node, std::move(typed), unknown.reason);
+    }
     const std::vector<TensorType> types = infer(node, *typed.layer, operands);
     size_t wanted_outputs = node.outputs.size();  // without the trailing ones that nobody wants
     while (wanted_outputs > 0 && node.outputs[wanted_outputs - 1].empty()) --wanted_outputs;
     if (types.size() < wanted_outputs)
       fail(node.label(), text(wanted_outputs, " outputs"), text("must have at most ", types.size()));
     for (const TensorType& type : types) check_size(node.label(), type);
-    std::vector<Tensor> folded = fold(typed, operands, types);
+    std::vector<Tensor> folded = fold(typed, operands, types, binding_);
     bool wanted = false;
     for (size_t i = 0; i < wanted_outputs; ++i) {
       if (node.outputs[i].empty()) {
@@ -166,12 +272,62 @@ class Typer {
       if (!folded.empty()) {
         value.constant = folded[i];
         const bool same = typed.layer->keeps_identity() && !typed.inputs.empty() && typed.inputs[0] != kAbsent;
-        value.source = same ? out_.values[static_cast<size_t>(typed.inputs[0])].source : node.outputs[i];
+        value.source = same ? out_.values[static_cast<size_t>(typed.inputs[0])].source
+                            : scopes_.back().prefix + node.outputs[i];
       }
       typed.outputs.push_back(add_value(std::move(value)));
       wanted = true;
     }
     if (folded.empty() && wanted) out_.nodes.push_back(std::move(typed));
+  }
+
+  void count_typed(const Node& node) {
+    *typed_nodes_ += outer_ == nullptr && scopes_.size() == 1 ? 0 : 1;
+    *typed_nodes_ += nodes_within_bodies(node);
+    if (*typed_nodes_ > kMaxTypedNodes)
+      fail(node.label(), text("bodies of more than ", kMaxTypedNodes, " nodes, those of each trip counted"),
+           "must be fewer", ErrorCode::limit);
+  }
+
+  /// The branch's nodes take the place of the node.
+  void inline_branch(const Node& node, const Graph& branch) {
+    if (branch.outputs.size() < node.outputs.size())
+      fail(node.label(), text("a branch of ", branch.outputs.size(), " outputs"),
+           text("must have ", node.outputs.size()));
+    scopes_.push_back(scope_of(node, branch, scopes_.back()));
+    for (const Node& inner : branch.nodes) add_node(inner);
+    std::vector<ValueId> outputs;
+    for (const ValueInfo& output : branch.outputs) outputs.push_back(id_of(output.name, node.label()));
+    scopes_.pop_back();
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      if (!node.outputs[i].empty()) define(scopes_.back(), node.outputs[i], outputs[i]);
+  }
+
+  class NodeBodies final : public BodyTyper {
+   public:
+    NodeBodies(Typer& typer, const Node& node, const std::vector<std::string>& operands)
+        : typer_(typer), node_(node), operands_(operands) {}
+    Body type(const Graph& body, std::span<const BodyInput> inputs) override {
+      *typer_.typed_nodes_ += 1;
+      return Typer(node_, body, typer_, operands_).run_body(inputs, node_.label());
+    }
+    int64_t max_trips() const override { return typer_.binding_.max_trips; }
+
+   private:
+    Typer& typer_;
+    const Node& node_;
+    const std::vector<std::string>& operands_;
+  };
+
+  void type_bodies(const Node& node, TypedNode& typed, const std::vector<Operand>& operands,
+                   const std::vector<std::string>& names) {
+    NodeBodies typer(*this, node, names);
+    std::shared_ptr<const Layer> layer = typed.layer->with_bodies(operands, typer);
+    if (layer == nullptr) return;
+    typed.layer = std::move(layer);
+    if (const int64_t trips = trips_of(*typed.layer->bodies()); trips > binding_.max_trips)
+      fail(node.label(), text(trips, " trips"), text("must be at most ", binding_.max_trips, " (--max-macs)"),
+           ErrorCode::limit);
   }
 
   /// The layer's shape rule; an error that names no node (an operand of the wrong type) gets this one's name.
@@ -182,61 +338,6 @@ class Typer {
       if (!error.node.empty()) throw;
       throw Error(error.code, node.label(), error.found, error.required);
     }
-  }
-
-  /// Values of a node that depends on no input, or nothing.
-  std::vector<Tensor> fold(const TypedNode& node, const std::vector<Operand>& operands,
-                           const std::vector<TensorType>& types) const {
-    if (std::vector<Tensor> values = node.layer->values_from_types(operands, types); !values.empty()) return values;
-    if (operands.empty()) return {};
-    bool known = true, small = true;
-    for (const Operand& operand : operands) {
-      if (!operand.present) continue;
-      if (operand.constant == nullptr) return {};
-      known = known && operand.constant->has_data();
-      small = small && operand.constant->elements() <= kShapeElements;
-    }
-    for (const TensorType& type : types) small = small && element_count(type.shape) <= kShapeElements;
-    if (known && (binding_.evaluate_weights || small)) return computed(node, operands, types);
-    std::vector<Tensor> values;
-    for (const TensorType& type : types) values.push_back(Tensor::without_data(type.dtype, type.shape));
-    return values;
-  }
-
-  /// A folded node's values; a limit that computing them meets is the node's.
-  std::vector<Tensor> computed(const TypedNode& node, const std::vector<Operand>& operands,
-                               const std::vector<TensorType>& types) const {
-    const size_t before = budget_.bytes;
-    charge(node, operands, types);
-    try {
-      return evaluate(node, operands, types, before, budget_.max_bytes);
-    } catch (const Error& error) {
-      if (error.code != ErrorCode::limit) throw;
-      throw Error(error.code, node.layer->label(), error.found, error.required);
-    }
-  }
-
-  /// Takes what a folded node costs from the budget. Views share their operand's bytes.
-  void charge(const TypedNode& node, const std::vector<Operand>& operands, const std::vector<TensorType>& types) const {
-    if (node.layer->view_of() >= 0) return;
-    const Cost cost = node.layer->cost(operands, types);
-    int64_t work = budget_.work;
-    size_t bytes = budget_.bytes;
-    for (int64_t part : {cost.macs, cost.elementwise, cost.special, cost.pool_operations, cost.comparisons})
-      if (__builtin_add_overflow(work, part, &work)) work = std::numeric_limits<int64_t>::max();
-    for (const TensorType& type : types) {
-      const int64_t elements = element_count(type.shape);
-      if (__builtin_add_overflow(work, elements, &work)) work = std::numeric_limits<int64_t>::max();
-      bytes += bytes_of(type.dtype, static_cast<size_t>(elements));
-    }
-    if (work > budget_.max_work)
-      fail(node.layer->label(), text(work, " operations and elements of constants up to here"),
-           text("must be at most ", budget_.max_work, " (--max-macs)"), ErrorCode::limit);
-    if (bytes > budget_.max_bytes)
-      fail(node.layer->label(), text(bytes, " bytes of computed constants up to here"),
-           text("must be at most ", budget_.max_bytes, " (--max-memory)"), ErrorCode::limit);
-    budget_.work = work;
-    budget_.bytes = bytes;
   }
 
   void remove_dead() {
@@ -257,12 +358,18 @@ class Typer {
     out_.nodes.assign(std::make_move_iterator(live.rbegin()), std::make_move_iterator(live.rend()));
   }
 
-  const Graph& graph_;
   const Registry& registry_;
   const Binding& binding_;
   FoldingBudget& budget_;
   TypedGraph out_;
-  std::map<std::string, ValueId> ids_;
+  std::vector<Scope> scopes_;  ///< the graph, and the branches that now stand in it
+  // Of a body.
+  Typer* outer_ = nullptr;
+  std::vector<std::string> outer_operands_;  ///< of the node whose body it is
+  std::vector<int> captures_;
+  std::vector<ValueId> captured_;
+  int64_t typed_nodes_here_ = 0;
+  int64_t* typed_nodes_;  ///< of the outermost graph
 };
 
 }  // namespace
@@ -291,27 +398,6 @@ std::vector<TensorType> TypedGraph::output_types(const TypedNode& node) const {
     list.push_back({value.dtype, value.shape});
   }
   return list;
-}
-
-std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registry& registry, bool allow_unknown) {
-  std::set<std::string> needed;
-  for (size_t i = graph.nodes.size(); i-- > 0;) {
-    const Node& node = graph.nodes[i];
-    bool all = false;
-    for (const std::string& output : node.outputs) all = all || needed.contains(output);
-    if (allow_unknown && !registry.knows(node)) continue;
-    const std::unique_ptr<Layer> layer = registry.make(node);
-    // A value that planning needs: everything it is computed from is needed too, but for operands of which only the
-    // extents count (Shape).
-    const bool computed = all && !layer->follows_from_types();
-    for (size_t k = 0; k < node.inputs.size(); ++k)
-      if (!node.inputs[k].empty() && (computed || layer->needs_value(static_cast<int>(k))))
-        needed.insert(node.inputs[k]);
-  }
-  std::vector<std::string> names;
-  for (const ValueInfo& input : graph.inputs)
-    if (needed.contains(input.name)) names.push_back(input.name);
-  return names;
 }
 
 TypedGraph type_graph(const Graph& graph, const Registry& registry, const Binding& binding) {

@@ -3,6 +3,7 @@
 // rewritten and planned.
 #include <map>
 #include <optional>
+#include <set>
 
 #include "tally/engine/layer.h"
 
@@ -55,10 +56,15 @@ struct Binding {
   std::map<std::string, Tensor> values;      ///< of shape-carrying inputs
   bool evaluate_weights = true;              ///< false (estimate): large constants keep type and shape only
   int64_t max_tensor_bytes = int64_t{1} << 40; ///< of any one tensor
+  int64_t max_trips = kDefaultMaxWork;      ///< of all loops in one inference
   /// Copies share it, so that graphs within graphs draw on one account.
   std::shared_ptr<FoldingBudget> folding = std::make_shared<FoldingBudget>();
   bool allow_unknown = false;                ///< unknown operators, and all that follows them, become layers of unknown cost
 };
+
+/// Names that a graph does not compute and whose values planning needs: those that reach an operand with needs_value().
+/// What the registry cannot make needs no values: where that matters, typing says so.
+std::set<std::string> names_needed(const Graph& graph, const Registry& registry);
 
 /// Names of the graph inputs whose values planning needs: those that reach an operand with needs_value().
 /// Operators that the registry does not know throw Error(model), or with `allow_unknown` need no values.

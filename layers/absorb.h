@@ -58,6 +58,14 @@ class OffersZeroPadding {
   virtual std::optional<std::vector<int64_t>> zero_padding(Operands in) const = 0;
 };
 
+/// A layer that makes weights of scores: Softmax.
+class OffersSoftmax {
+ public:
+  virtual ~OffersSoftmax() = default;
+  /// True where rows run along the last axis alone.
+  virtual bool along_last_axis(Operands in) const = 0;
+};
+
 /// A layer that may turn out to leave its input 0 as it is: Slice of everything, Expand to the same shape.
 class MayDoNothing {
  public:

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tally/layers/absorb.h"
 #include "tally/layers/formula.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
@@ -37,7 +38,7 @@ void host_row(SoftmaxKind kind, const T* x, T* y, int64_t width, int64_t stride)
   }
 }
 
-class Softmax final : public Layer {
+class Softmax final : public Layer, public OffersSoftmax {
  public:
   Softmax(const Node& node, SoftmaxKind kind)
       : Layer(node), kind_(kind), coerced_(node.opset < 13), axis_(node.get_int("axis", coerced_ ? 1 : -1)) {}
@@ -100,6 +101,10 @@ class Softmax final : public Layer {
     if (p.inputs()[0].constant) std::swap(planned.loaded_activations, planned.loaded_weights);
     p.add_kernel<[](const KernelTable& t) { return t.softmax; }>(
         args, {{offsetof(SoftmaxArgs, x), x.buffer}, {offsetof(SoftmaxArgs, y), y.buffer}}, planned, candidate.cycles);
+  }
+
+  bool along_last_axis(Operands in) const override {
+    return !in[0].shape.empty() && make_args(in[0].shape).width == in[0].shape.back() && make_args(in[0].shape).inner == 1;
   }
 
  private:

@@ -149,6 +149,53 @@ struct PoolArgs {
   int64_t items() const { return channels_last ? int64_t{images} * oh : int64_t{images} * channels; }
 };
 
+// ------------------------------------------------------------------------------------------------------------ recurrent
+
+/// `gru`: the reset gate scales the product (linear_before_reset); `gru_reset_first`: it scales h.
+enum class RecurrentCell : uint8_t { elman, lstm, gru, gru_reset_first };
+enum class GateActivation : uint8_t { sigmoid, tanh, relu };
+
+/// T steps of B sequences of an RNN, LSTM or GRU (one direction) of H units, gates as ONNX defines them:
+///   elman            h = g(a)                                                        a = W·x + R·h + b
+///   lstm             c = f(a_f)⊙c + f(a_i)⊙g(a_c),  h = f(a_o)⊙h(c)
+///   gru              z = f(a_z), r = f(a_r), n = g(W_h·x + b_x + r⊙(R_h·h + b_h)),  h = n + z⊙(h − n)
+///   gru_reset_first  the same with n = g(W_h·x + R_h·(r⊙h) + b)
+/// x_t of sequence b starts at x + t·x_step + b·x_sequence (x_step < 0 runs time backwards; x then points at the last
+/// step), y_t at y + t·y_step + b·y_sequence. With `gates` the products W·x + b were made before: gate k of unit j at
+/// gates + t·gates_step + b·gates_sequence + k·H + j, gates in ONNX's order; I is then 0.
+/// w and bias come from pack_recurrent(); h and c belong to the kernel between calls: padded rows of `padded` floats, two
+/// rows of h a sequence, which take turns from step to step.
+/// Without `turn` the state starts from initial_h and initial_c (null: zero). With it (an int32 a sequence, 0 at first: the
+/// row of h that holds) it starts from h and c as the last call left them.
+/// `alternate`: every other step walks the weights from their end, whose part is still in the cache.
+/// Items: sequences. y, y_h, y_c may be null and overlap nothing.
+struct RecurrentArgs {
+  const float* x = nullptr;
+  const float* gates = nullptr;
+  const float* w = nullptr;
+  const float* bias = nullptr;      ///< null: zero
+  const float* initial_h = nullptr; ///< rows of H
+  const float* initial_c = nullptr;
+  float* h = nullptr;               ///< [B][2][padded]
+  float* c = nullptr;               ///< [B][padded]; lstm only
+  float* scratch = nullptr;         ///< [B][2][padded]: z and r⊙h; gru_reset_first only
+  int32_t* turn = nullptr;
+  float* y = nullptr;
+  float* y_h = nullptr;
+  float* y_c = nullptr;
+  int64_t x_step = 0, x_sequence = 0, gates_step = 0, gates_sequence = 0, y_step = 0, y_sequence = 0;
+  int64_t initial_sequence = 0;     ///< between rows of initial_h and initial_c
+  int64_t state_sequence = 0;       ///< between rows of y_h and y_c
+  int64_t T = 0, B = 0, I = 0, H = 0;
+  int64_t padded = 0;               ///< H rounded up to `lanes`
+  int32_t lanes = 1;                ///< of the vectors that the weights are packed for: recurrent_lanes()
+  bool alternate = false;
+  RecurrentCell cell = RecurrentCell::elman;
+  GateActivation f = GateActivation::sigmoid, g = GateActivation::tanh, output = GateActivation::tanh;
+  float clip = 0;                   ///< bounds what every activation takes to [−clip, clip]; 0: no bound
+  int64_t items() const { return B; }
+};
+
 // ---------------------------------------------------------------------------------------------------------- elementwise
 
 enum class UnaryOp : uint8_t {
@@ -219,6 +266,52 @@ struct SoftmaxArgs {
   float* y = nullptr;
   int64_t rows = 0, width = 0, inner = 1;
   int64_t items() const { return inner == 1 ? rows : rows / inner * ((inner + kSoftmaxRows - 1) / kSoftmaxRows); }
+};
+
+// ----------------------------------------------------------------------------------------------------------- attention
+
+enum class MaskKind : uint8_t { none, additive, boolean };
+
+/// Keys of one tile of scores: by blocks of queries, and by rows.
+inline constexpr int kAttentionKeys = 64;
+inline constexpr int kAttentionRowKeys = 128;
+/// Floats of a thread's stack that hold a block: queries, sums of values, a tile of scores and one of the mask.
+inline constexpr int64_t kAttentionScratch = 32768;
+inline constexpr int kAttentionRows = 8;  ///< most rows of an item of the method by rows
+
+/// y[b, h, i, :] = Σ_j P[i, j] · v[b, g, j, :], P = softmax over j of mask + softcap · tanh(scale · q[b, h, i, :]·k[b, g, j, :] ÷
+/// softcap) (without softcap the scaled product itself), g = h / (q_heads / kv_heads).
+/// Keys are streamed in tiles with a running maximum and sum (Milakov and Gimelshein 2018; Dao et al. 2022), so that scores
+/// never lie in memory beyond a tile. Elements of a row (d of q and k, e of v and y) are adjacent; everything else has
+/// strides, so that heads may be interleaved or apart. `causal`: query i sees keys j <= i + causal_offset; the others are
+/// left out of the work, but for those that share a vector. A query that sees no key, or only ones masked with −∞, gets NaN.
+/// mask[b, h, i, j]: float added to the score, or bool (false: −∞); strides 0 where broadcast, keys adjacent.
+/// `keys` may be lowered from run to run. Operands may not overlap y.
+/// Two methods: block_queries > 0, queries across the lanes, `block_queries` of them at once; block_queries = 0, for few queries,
+/// elements across the lanes, up to `rows` queries (of all heads that share keys) passing over the keys together.
+/// Items: (batch, head, block of queries), block fastest; or (batch, key head, rows / `rows`).
+struct AttentionArgs {
+  const float* q = nullptr;
+  const float* k = nullptr;
+  const float* v = nullptr;
+  const void* mask = nullptr;
+  float* y = nullptr;
+  int64_t batch = 1, q_heads = 1, kv_heads = 1, queries = 0, keys = 0, d = 0, e = 0;
+  int64_t q_batch = 0, q_head = 0, q_row = 0;
+  int64_t k_batch = 0, k_head = 0, k_row = 0;
+  int64_t v_batch = 0, v_head = 0, v_row = 0;
+  int64_t y_batch = 0, y_head = 0, y_row = 0;
+  int64_t mask_batch = 0, mask_head = 0, mask_row = 0;
+  MaskKind mask_kind = MaskKind::none;
+  float scale = 1, softcap = 0;
+  bool causal = false;
+  int64_t causal_offset = 0;
+  int64_t block_queries = 0, rows = 1;
+  int64_t group() const { return q_heads / kv_heads; }
+  int64_t items() const {
+    return block_queries > 0 ? batch * q_heads * ((queries + block_queries - 1) / block_queries)
+                             : batch * kv_heads * ((group() * queries + rows - 1) / rows);
+  }
 };
 
 // ------------------------------------------------------------------------------------------------ reductions and norms

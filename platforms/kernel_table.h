@@ -34,6 +34,8 @@ struct Geometry {
   int depthwise_columns = 1;  ///< most output columns of a depthwise tile
   /// [UnaryOp] = FMA vectors (without FMA: multiply vectors) that one vector of the function takes.
   std::array<int, kUnaryOps> fma_per_vector{};
+  int exp_nonpositive_fma = 0;  ///< the same of exp_nonpositive, attention's exponential
+  int recurrent_sums = 1;  ///< most sums (vectors) that a panel of a recurrent step keeps in registers
   bool depthwise_resident = false;  ///< its 3 × 3 weights stay in registers along the row, else along a tile's kernel row
 };
 
@@ -58,10 +60,12 @@ struct KernelTable {
   void (*pixel_conv)(const PixelConvArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*depthwise)(const DepthwiseArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*pool)(const PoolArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
+  void (*recurrent)(const RecurrentArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*unary)(const UnaryArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*binary)(const BinaryArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*channel_affine)(const ChannelAffineArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*softmax)(const SoftmaxArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
+  void (*attention)(const AttentionArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*reduce)(const ReduceArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*row_norm)(const RowNormArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*copy_nd)(const CopyArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;

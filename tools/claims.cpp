@@ -9,7 +9,7 @@ extern "C" void tally_claim_anchor() {}
 
 namespace tally::tools {
 
-std::string claim_line(const Context& context, const std::string& name, const RunRecord& counted) {
+std::string claim_line(const Context& context, const std::string& name, const RunRecord& counted, int64_t section) {
   using nlohmann::ordered_json;
   Tally sum;
   for (const Tally& tally : counted.tallies) sum += tally;
@@ -19,7 +19,7 @@ std::string claim_line(const Context& context, const std::string& name, const Ru
     if (seen.insert(region.address).second)
       buffers.push_back(
           {{"name", region.name}, {"address", reinterpret_cast<uintptr_t>(region.address)}, {"bytes", region.bytes}});
-  ordered_json claim{{"section", 0}, {"name", name}, {"isa", name_of(context.plan().isa)}};
+  ordered_json claim{{"section", section}, {"name", name}, {"isa", name_of(context.plan().isa)}};
   claim["lane_macs"] = sum.lane_macs;
   claim["lane_fma_other"] = sum.lane_fma_other;
   claim["int8_macs"] = 0;

@@ -54,6 +54,7 @@ double ns_of(Context& context, int64_t runs, double ns_per_tick) {
 void measure(Context& context, const Options& options, Measured& m) {
   const double ns_per_tick = 1.0 / ticks_per_ns();
   m.first_run_ns = std::llround(ns_of(context, 1, ns_per_tick));
+  context.require_complete();
   double once = ns_of(context, 1, ns_per_tick);
   for (int i = 0; i < 5; ++i) once = std::min(once, ns_of(context, 1, ns_per_tick));
   m.batch = std::clamp<int64_t>(std::llround(kBatch_ns / std::max(once, 1.0)), 1, 100'000);

@@ -78,6 +78,7 @@ int64_t classify_whole(Context& context, const ImageFeed& feed, int64_t first, S
   const int64_t before = ticks();
   context.run();
   const int64_t ran = ticks() - before;
+  context.require_complete();
   if (context.plan().outputs[0].type.dtype == DType::f16)
     append_classes(context.output<Half>(0), feed.batch(), score.predicted);
   else
@@ -97,6 +98,7 @@ int64_t classify_streamed(Context& context, const ImageFeed& feed, int64_t first
     ran += ticks() - before;
     sequence.leave(step);
   }
+  context.require_complete();
   const Tensor& scores = sequence.outputs()[0];
   if (scores.dtype() == DType::f16)
     append_classes(scores.values<Half>(), feed.batch(), score.predicted);

@@ -85,6 +85,7 @@ class Decoder {
     else
       context_.input<int32_t>(name)[0] = static_cast<int32_t>(token);
     context_.step();
+    context_.require_complete();
     return context_.output<float>(0);
   }
 

@@ -115,7 +115,7 @@ Results run_once(const LoadedModel& loaded, Context& context, const Options& opt
   if (!options.claims.empty()) {
     RunRecord counted = context.make_record(true, false);
     context.run_recorded(counted);
-    write_data(claim_line(context, loaded.name, counted), options.claims);
+    write_data(claim_line(context, loaded.name, counted, 0), options.claims);
   }
   options.mark ? run_marked(context) : context.run();
   Results results;
@@ -132,7 +132,7 @@ Results run_steps(const LoadedModel& loaded, Context& context, Sequence& sequenc
     for (int64_t step = 0; step < sequence.steps(); ++step) {
       sequence.enter(step);
       context.run_recorded(counted);
-      claims += claim_line(context, fmt::format("{} step {}", loaded.name, step), counted);
+      claims += claim_line(context, fmt::format("{} step {}", loaded.name, step), counted, step);
       sequence.leave(step);
     }
     write_data(claims, options.claims);
@@ -168,6 +168,7 @@ int run_command(Options options) {
     check_isa(context);
     results = run_once(loaded, context, options);
   }
+  context.require_complete();
   if (!options.folder.empty()) write_outputs(results.outputs, options.folder);
   write_report(
       run_report(loaded, context, results), [&] { return run_document(loaded, context, results); }, options.output);

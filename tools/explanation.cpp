@@ -57,6 +57,7 @@ std::vector<Figure> figures_of(const NodeEstimate& n) {
           {"constants", n.constants},
           {"macs", n.cost.macs},
           {"macs_nopad", n.cost.macs_nopad},
+          {"macs_causal", n.cost.macs - n.cost.macs_masked},
           {"ops_fused", n.ops_fused()},
           {"comparisons", n.cost.comparisons},
           {"elementwise", n.cost.elementwise},

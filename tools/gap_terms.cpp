@@ -18,6 +18,7 @@ constexpr Meaning kMeanings[] = {
     {"k_padding", "depth rounded up to a dot-product step"},
     {"tile_padding", "register-tile rows computed and dropped"},
     {"padding_taps_skipped", "products with padding zeros, not executed"},
+    {"causal_skipped", "products under a causal mask, not executed"},
     {"host_products", "plain loops, no lanes of an instruction set"},
     {"steps_skipped", "time steps beyond a sequence's length"},
     {"gates_skipped", "gates that another gate determines"},
@@ -30,6 +31,9 @@ constexpr Meaning kMeanings[] = {
     {"layout_padding", "channels padded to whole vectors"},
     {"reorder", "rewritten in the next kernel's layout"},
     {"output_copy", "copied into the output's own buffer"},
+    {"control", "around bodies: carried, sliced, stacked"},
+    {"iterations", "trips that data asked for, less the one planned"},
+    {"branch", "the branch taken, less the costliest"},
 };
 
 struct Quantity {
@@ -66,7 +70,7 @@ std::string terms_text(const GapTerms& terms) {
   return terms.size() > 1 ? with_sign(sum_of(terms)) + " = " + text : text;
 }
 
-Table gap_table(const std::vector<PlanRow>& rows) {
+Table gap_table(const std::vector<ProfileRow>& rows) {
   Table table;
   table.columns = {{"quantity", "quantity"},
                    {"term", "term"},
@@ -75,13 +79,13 @@ Table gap_table(const std::vector<PlanRow>& rows) {
                    {"meaning", "meaning", Unit::text, "", 30}};
   for (const Quantity& quantity : kQuantities) {
     std::map<std::string, TermSum> sums;
-    for (const PlanRow& row : rows)
+    for (const ProfileRow& row : rows)
       for (const auto& [term, value] : row.gap.*quantity.terms) {
         TermSum& sum = sums[term];
         sum.sum += value;
         if (std::abs(value) <= std::abs(sum.most)) continue;
         sum.most = value;
-        sum.most_in = row.name;
+        sum.most_in = row.plan->name;
       }
     for (const auto& [term, sum] : sums)
       table.rows.push_back({quantity.name, term, sum.sum, sum.most_in, std::string(meaning_of_term(term))});
@@ -89,21 +93,21 @@ Table gap_table(const std::vector<PlanRow>& rows) {
   return table;
 }
 
-Table layer_gap_table(const std::vector<PlanRow>& rows) {
+Table layer_gap_table(const std::vector<ProfileRow>& rows) {
   Table table;
   table.columns = {csv_column("layer"), csv_column("quantity"), csv_column("term"), csv_column("value")};
-  for (const PlanRow& row : rows)
+  for (const ProfileRow& row : rows)
     for (const Quantity& quantity : kQuantities)
       for (const auto& [term, value] : row.gap.*quantity.terms)
-        table.rows.push_back({row.name, std::string(quantity.key), term, value});
+        table.rows.push_back({row.plan->name, std::string(quantity.key), term, value});
   return table;
 }
 
-std::vector<std::string> gap_lines(const std::vector<PlanRow>& rows) {
+std::vector<std::string> gap_lines(const std::vector<ProfileRow>& rows) {
   std::vector<std::string> lines;
-  for (const PlanRow& row : rows) {
+  for (const ProfileRow& row : rows) {
     if (row.gap.macs.empty() && row.gap.bytes_loaded.empty() && row.gap.bytes_stored.empty()) continue;
-    lines.push_back(row.name);
+    lines.push_back(row.plan->name);
     for (const Quantity& quantity : kQuantities) {
       const GapTerms& terms = row.gap.*quantity.terms;
       if (!terms.empty()) lines.push_back(std::string("  - ") + quantity.name + " " + terms_text(terms));

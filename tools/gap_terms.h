@@ -3,7 +3,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tally/engine/plan.h"
+#include "tally/engine/profile.h"
 #include "tools/table.h"
 
 namespace tally::tools {
@@ -16,12 +16,12 @@ std::string terms_text(const GapTerms& terms);
 int64_t sum_of(const GapTerms& terms);
 
 /// The gaps of all rows summed by term, with the row that has most of each, in words.
-Table gap_table(const std::vector<PlanRow>& rows);
+Table gap_table(const std::vector<ProfileRow>& rows);
 
 /// Every term of every row, for CSV: layer, quantity (macs, bytes_loaded, bytes_stored), term, value.
-Table layer_gap_table(const std::vector<PlanRow>& rows);
+Table layer_gap_table(const std::vector<ProfileRow>& rows);
 
 /// Row by row: "lane MACs +7,840 lane_padding" under the row's name; rows without a gap are left out.
-std::vector<std::string> gap_lines(const std::vector<PlanRow>& rows);
+std::vector<std::string> gap_lines(const std::vector<ProfileRow>& rows);
 
 }  // namespace tally::tools

@@ -52,9 +52,10 @@ ordered_json layer_json(const ProfileRow& row, const Plan& plan) {
   layer["output_shapes"] = to_json(p.output_shapes);
   layer["ideal"] = ideal_json(p.ideal);
   layer["executed"] = executed_json(row.executed);
-  layer["gap"] = {{"macs", gap_json(p.gap.macs)},
-                  {"bytes_loaded", gap_json(p.gap.bytes_loaded)},
-                  {"bytes_stored", gap_json(p.gap.bytes_stored)}};
+  layer["gap"] = {{"macs", gap_json(row.gap.macs)},
+                  {"bytes_loaded", gap_json(row.gap.bytes_loaded)},
+                  {"bytes_stored", gap_json(row.gap.bytes_stored)}};
+  if (!p.varies.empty()) layer["varies"] = p.varies;
   layer["measured"] = measured_json(row.ns);
   layer["intensity"] = row.intensity;
   layer["roof"] = nullptr;
@@ -63,13 +64,9 @@ ordered_json layer_json(const ProfileRow& row, const Plan& plan) {
 }
 
 /// All rows' gaps summed by term.
-ordered_json total_gap(const Plan& plan) {
+ordered_json total_gap(const std::vector<ProfileRow>& rows) {
   Gap sum;
-  for (const PlanRow& row : plan.rows) {
-    for (const auto& [term, value] : row.gap.macs) sum.macs[term] += value;
-    for (const auto& [term, value] : row.gap.bytes_loaded) sum.bytes_loaded[term] += value;
-    for (const auto& [term, value] : row.gap.bytes_stored) sum.bytes_stored[term] += value;
-  }
+  for (const ProfileRow& row : rows) add_to(sum, row.gap);
   return {{"macs", gap_json(sum.macs)},
           {"bytes_loaded", gap_json(sum.bytes_loaded)},
           {"bytes_stored", gap_json(sum.bytes_stored)}};
@@ -99,7 +96,7 @@ ordered_json totals_json(const Profile& profile) {
   }
   const Tally& t = profile.executed;
   const auto bytes = static_cast<double>(t.bytes_loaded + t.bytes_stored);
-  ordered_json totals{{"ideal", ideal_json(ideal)}, {"executed", executed_json(t)}, {"gap", total_gap(*profile.plan)}};
+  ordered_json totals{{"ideal", ideal_json(ideal)}, {"executed", executed_json(t)}, {"gap", total_gap(profile.rows)}};
   if (ordered_json by_dtype = macs_by_dtype(profile); !by_dtype.is_null())
     totals["macs_by_dtype"] = std::move(by_dtype);
   totals["measured"] = measured_json(profile.plain_ns);

@@ -190,13 +190,13 @@ Report profile_report(const LoadedModel& loaded, const Profile& profile, bool ev
                             : fmt::format("{} threads{}", plan.threads, plan.parallel ? "" : ", none worth waking"),
           bytes_text(static_cast<double>(plan.weights_bytes)), bytes_text(static_cast<double>(plan.arena_bytes)))};
   report.parts.push_back({"", layer_table(profile)});
-  if (Table gaps = gap_table(plan.rows); !gaps.rows.empty()) {
+  if (Table gaps = gap_table(profile.rows); !gaps.rows.empty()) {
     report.parts.push_back({"Why executed differs from ideal", std::move(gaps)});
-    report.parts.push_back({"Gap by layer", layer_gap_table(plan.rows), true});
+    report.parts.push_back({"Gap by layer", layer_gap_table(profile.rows), true});
   }
   report.parts.push_back({"Totals", totals_table(profile), true});
   if (every_gap || plan.rows.size() <= kFewRows)
-    report.notes = gap_lines(plan.rows);
+    report.notes = gap_lines(profile.rows);
   else if (report.parts.size() > 2)
     report.notes.push_back("Layer by layer: tally profile --gaps, or tally explain MODEL LAYER.");
   if (!report.notes.empty()) report.notes.emplace_back();

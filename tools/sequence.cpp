@@ -174,11 +174,13 @@ std::vector<Tensor> infer(Context& context, const std::map<std::string, Tensor>&
   if (context.model().options().stream) {
     Sequence sequence(context, inputs);
     sequence.run();
+    context.require_complete();
     return sequence.outputs();
   }
   context.feed(inputs);
   context.reset();
   context.run();
+  context.require_complete();
   for (size_t k = 0; k < context.plan().outputs.size(); ++k) outputs.push_back(context.output_tensor(k));
   return outputs;
 }

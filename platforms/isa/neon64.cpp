@@ -17,6 +17,9 @@ struct Arch : XsimdArch<xsimd::batch<float, xsimd::neon64>> {
   /// xsimd 8.1 divides by reciprocal steps, 2.7 ULP in a sigmoid; and its shifts by a constant go through an assert.
   static TALLY_INLINE Vec div(Vec a, Vec b) { return vdivq_f32(a, b); }
   static TALLY_INLINE Vec pow2(Vec z) { return vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(z), 23)); }
+  static TALLY_INLINE Vec add_exponent(Vec p, Vec z) {
+    return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), vshlq_n_s32(vreinterpretq_s32_f32(z), 23)));
+  }
   static TALLY_INLINE Vec pow2_first_half(Vec z) { return pow2(half_bits(z)); }
   static TALLY_INLINE Vec pow2_second_half(Vec z) {
     return pow2(vreinterpretq_f32_s32(vsubq_s32(vreinterpretq_s32_f32(z), vreinterpretq_s32_f32(half_bits(z)))));

@@ -23,6 +23,9 @@ struct HalfArch : XsimdArch<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>> {
   static constexpr int kRegisters = 32;
   static constexpr bool kHasFma = true;
   static TALLY_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+  static TALLY_INLINE Vec select_less(Vec a, Vec b, Vec yes, Vec no) {
+    return _mm256_mask_blend_ps(_mm256_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+  }
   static TALLY_INLINE Vec broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   static TALLY_INLINE void pin(Vec& v) { asm("" : "+v"(v.data)); }
   static TALLY_INLINE Vec load_partial(const float* p, int n) {

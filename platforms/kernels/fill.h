@@ -2,6 +2,7 @@
 // The last include of an ISA file: instantiates every kernel for its `Arch` and lays them into the two tables of the ISA.
 // Its command line defines TALLY_ISA_NAME=<name>, TALLY_ISA_NAMESPACE=isa_<name> and xsimd=xsimd_<name> (cmake/isa.cmake).
 #include "tally/platforms/kernel_table.h"
+#include "tally/platforms/kernels/attention.h"
 #include "tally/platforms/kernels/copy.h"
 #include "tally/platforms/kernels/depthwise.h"
 #include "tally/platforms/kernels/dot.h"
@@ -11,6 +12,7 @@
 #include "tally/platforms/kernels/peak.h"
 #include "tally/platforms/kernels/pixel_conv.h"
 #include "tally/platforms/kernels/pool.h"
+#include "tally/platforms/kernels/recurrent.h"
 #include "tally/platforms/kernels/reduce.h"
 #include "tally/platforms/kernels/row_norm.h"
 #include "tally/platforms/kernels/softmax.h"
@@ -25,11 +27,13 @@ constexpr Geometry make_geometry() {
   fill_gemm_geometry<Arch>(g);
   fill_pixel_geometry<Arch>(g);
   fill_depthwise_geometry<Arch>(g);
+  g.recurrent_sums = kRecurrentSums<Arch>;
   g.fma_per_vector = {
 #define TALLY_UNARY_OP(op) kFmaPerFunction<Arch, UnaryOp::op>,
 #include "tally/platforms/unary_ops.inc"
 #undef TALLY_UNARY_OP
   };
+  g.exp_nonpositive_fma = kExpNonpositiveFma<Arch>;
   return g;
 }
 
@@ -44,10 +48,12 @@ constexpr KernelTable make_table() {
   t.pixel_conv = &pixel_conv<Arch, Policy>;
   t.depthwise = &depthwise<Arch, Policy>;
   t.pool = &pool<Arch, Policy>;
+  t.recurrent = &recurrent<Arch, Policy>;
   t.unary = &unary<Arch, Policy>;
   t.binary = &binary<Arch, Policy>;
   t.channel_affine = &channel_affine<Arch, Policy>;
   t.softmax = &softmax<Arch, Policy>;
+  t.attention = &attention<Arch, Policy>;
   t.reduce = &reduce<Arch, Policy>;
   t.row_norm = &row_norm<Arch, Policy>;
   t.copy_nd = &copy_nd<Arch, Policy>;

@@ -53,6 +53,7 @@ struct ScalarArch {
   }
   static TALLY_INLINE int32_t above_root(Vec a) { return static_cast<int32_t>(bits(a) - 0x3f3504f3u); }
   static TALLY_INLINE Vec pow2(Vec z) { return from_bits(bits(z) << 23); }
+  static TALLY_INLINE Vec add_exponent(Vec p, Vec z) { return from_bits(bits(p) + (bits(z) << 23)); }
   static TALLY_INLINE Vec pow2_first_half(Vec z) { return from_bits((bits(z) >> 1) << 23); }
   static TALLY_INLINE Vec pow2_second_half(Vec z) { return from_bits((bits(z) - (bits(z) >> 1)) << 23); }
   static TALLY_INLINE uint32_t bits(Vec a) { return __builtin_bit_cast(uint32_t, a); }

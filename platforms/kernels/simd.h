@@ -37,6 +37,8 @@ struct XsimdArch {
   static TALLY_INLINE Vec select_less(Vec a, Vec b, Vec yes, Vec no) { return xsimd::select(a < b, yes, no); }
   /// 2^k where the low bits of z's significand hold k + 127, the exponent field of 2^k (math.h).
   static TALLY_INLINE Vec pow2(Vec z) { return from_bits(bits(z) << 23); }
+  /// p · 2^k where the low bits of z's significand hold k, p and the product normal.
+  static TALLY_INLINE Vec add_exponent(Vec p, Vec z) { return from_bits(bits(p) + (bits(z) << 23)); }
   /// 2^⌊k/2⌋ and 2^(k − ⌊k/2⌋) where the low bits of z's significand hold k + 254.
   static TALLY_INLINE Vec pow2_first_half(Vec z) { return from_bits((bits(z) >> 1) << 23); }
   static TALLY_INLINE Vec pow2_second_half(Vec z) { return from_bits((bits(z) - (bits(z) >> 1)) << 23); }

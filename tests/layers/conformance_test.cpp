@@ -61,6 +61,20 @@ struct Case {
   std::set<std::string> operators;
 };
 
+/// Notes the operators of a graph and of the bodies in it; false where one is none of ours.
+bool note_operators(const Graph& graph, std::set<std::string>& operators) {
+  bool ours = true;
+  for (const Node& node : graph.nodes) {
+    operators.insert(node.op);
+    ours = ours && kOperators.contains(node.op);
+    if (node.op == "Conv" && node.get_ints("kernel_shape").size() > 2) ours = false;
+    for (const auto& [key, value] : node.attributes)
+      if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&value))
+        ours = note_operators(**body, operators) && ours;
+  }
+  return ours;
+}
+
 /// The cases whose every node is an operator of ours; 3-D convolutions are not.
 std::vector<Case> cases_in_scope() {
   std::vector<Case> cases;
@@ -78,12 +92,7 @@ std::vector<Case> cases_in_scope() {
       } catch (const Error&) {
         continue;  // sequences and strings; what must be read is counted below
       }
-      bool ours = true;
-      for (const Node& node : one.graph.nodes) {
-        one.operators.insert(node.op);
-        ours = ours && kOperators.contains(node.op);
-        if (node.op == "Conv" && node.get_ints("kernel_shape").size() > 2) ours = false;
-      }
+      const bool ours = note_operators(one.graph, one.operators);
       if (one.graph.nodes.empty()) one.operators.insert("Constant");
       if (ours) cases.push_back(std::move(one));
     }

@@ -1,6 +1,13 @@
 // Whole nets one time step at a time: the results of the whole sequence, tables that follow the position, state that the
 // graph hands out and in, and the node that forbids it.
 #include <doctest/doctest.h>
+#if defined(__linux__)
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 #include <cmath>
 
@@ -124,6 +131,35 @@ TEST_CASE("a step allocates nothing and starts no thread") {
   CHECK(watch.frees() == 0);
   CHECK(watch.threads() == 0);
 }
+
+#if defined(__linux__)
+TEST_CASE("a step makes no system call") {
+  if (!test::can_watch_allocations()) {
+    MESSAGE("skipped: a sanitizer makes calls of its own");
+    return;
+  }
+  Context context = context_of(sequence_net(), true);
+  context.step();
+  // A child that may do nothing but read, write, return from signals and exit: any other call kills it.
+  constexpr int kDone = 42, kNoStrictMode = 43;
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) _exit(kNoStrictMode);
+    for (int k = 0; k < 100; ++k) context.step();
+    context.reset();
+    syscall(SYS_exit, kDone);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kNoStrictMode) {
+    MESSAGE("skipped: no strict seccomp here (emulators have none)");
+    return;
+  }
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == kDone);
+}
+#endif
 
 TEST_CASE("state that the graph takes in and gives out is carried by step()") {
   Builder b;

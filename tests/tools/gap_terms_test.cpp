@@ -9,9 +9,15 @@ using namespace tally::tools;
 
 namespace {
 
-PlanRow row(const std::string& name, GapTerms macs, GapTerms loaded) {
-  PlanRow r;
-  r.name = name;
+PlanRow named(const std::string& name) {
+  PlanRow plan;
+  plan.name = name;
+  return plan;
+}
+
+ProfileRow row(const PlanRow& plan, GapTerms macs, GapTerms loaded) {
+  ProfileRow r;
+  r.plan = &plan;
   r.gap.macs = std::move(macs);
   r.gap.bytes_loaded = std::move(loaded);
   return r;
@@ -26,8 +32,9 @@ TEST_CASE("terms are summed and signed") {
 }
 
 TEST_CASE("the table sums terms over rows and names the largest contributor") {
-  const std::vector<PlanRow> rows{row("a", {{"lane_padding", 10}}, {{"fusion", -5}}),
-                                  row("b", {{"lane_padding", 30}}, {})};
+  const PlanRow a = named("a"), b = named("b");
+  const std::vector<ProfileRow> rows{row(a, {{"lane_padding", 10}}, {{"fusion", -5}}),
+                                     row(b, {{"lane_padding", 30}}, {})};
   const Table table = gap_table(rows);
   REQUIRE(table.rows.size() == 2);
   CHECK(table.rows[0] == std::vector<Cell>{std::string("lane MACs"), std::string("lane_padding"), int64_t{40},
@@ -47,6 +54,6 @@ TEST_CASE("every term that the engine makes has its words") {
       CAPTURE(term);
       CHECK(!meaning_of_term(term).empty());
     }
-  CHECK(!meaning_of_term("reorder").empty());
-  CHECK(!meaning_of_term("output_copy").empty());
+  for (const char* term : {"reorder", "output_copy", "control", "iterations", "branch"})
+    CHECK(!meaning_of_term(term).empty());
 }

@@ -5,7 +5,7 @@
                   [--made-by COMMAND] MODEL...
 
 For every ISA: the kernel sweeps of TEST_PROGRAM (lanes of each call) and one inference of every MODEL (lanes, and bytes
-in registered buffers). --made-by: `COMMAND FOLDER` writes more models there. --native single-steps on this CPU instead,
+in registered buffers); of --streamed models every time step. --made-by: `COMMAND FOLDER` writes more models there. --native single-steps on this CPU instead,
 for ISAs that no emulator runs; sweeps are then limited to the cases named by --cases. Exit: 0 all equal, 1 a difference,
 77 where this build or this machine cannot be judged (printed as skipped; --obstacle says so beforehand).
 """
@@ -19,7 +19,8 @@ import sys
 import tempfile
 
 JUDGE = pathlib.Path(__file__).resolve().parents[2] / "tools" / "qemu" / "judge.py"
-KERNEL_CASES = "*gemm*,*dot*,*pixel_conv*,*depthwise*,*pool*,*softmax*,unary,binary,channel_affine"
+KERNEL_CASES = ("*gemm*,*recurrent*,*dot*,*attention*,*pixel_conv*,*depthwise*,*pool*,*softmax*,"
+                "unary,binary,channel_affine")
 
 
 def judge(options, isa, program, memory):
@@ -51,6 +52,7 @@ def main():
     parser.add_argument("--native", action="store_true")
     parser.add_argument("--isa", action="append", default=[])
     parser.add_argument("--made-by")
+    parser.add_argument("--streamed", action="append", default=[], metavar="MODEL", help="judged step by step")
     parser.add_argument("--obstacle")
     parser.add_argument("models", nargs="*")
     options = parser.parse_args()
@@ -68,6 +70,9 @@ def main():
                 codes.append(judge(options, isa, [options.sweep, f"-tc={options.cases}"], memory=False))
             for model in models:
                 program = [options.tally, "run", model, "--seed", "1", "--isa", isa, "--mark", "--quiet"]
+                codes.append(judge(options, isa, program, memory=True))
+            for model in options.streamed:
+                program = [options.tally, "run", model, "--seed", "1", "--isa", isa, "--mark", "--quiet", "--stream"]
                 codes.append(judge(options, isa, program, memory=True))
     if any(code not in (0, 4) for code in codes):
         return 1

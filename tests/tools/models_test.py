@@ -8,6 +8,7 @@ set; what could not run is printed as skipped.
 """
 
 import gzip
+import hashlib
 import json
 import os
 import pathlib
@@ -21,6 +22,8 @@ SOURCE = pathlib.Path(sys.argv[2])
 EMULATOR = sys.argv[3:]
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
 DATA = os.environ.get("TALLY_TEST_DATA")
+RECURRENT = ("elman", "lstm", "gru")
+OURS = ("lenet5", *RECURRENT, "transformer")
 
 
 def tally(*arguments):
@@ -43,22 +46,82 @@ def correct_in(model, data, *more):
     return json.loads(done.stdout)["correct"]
 
 
-class Models(unittest.TestCase):
+def document(command, model, *more):
+    done = tally(command, model, "--format", "json", *more)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+class OurModels(unittest.TestCase):
+    """Those of tools/models, trained on Fashion-MNIST by tools/training/train_fashion.py."""
+
+    def file(self, name, ending):
+        return SOURCE / "tools/models" / f"{name}_fashion{ending}"
+
+    def test_records_are_of_these_files(self):
+        for name in OURS:
+            record = json.loads(self.file(name, ".json").read_text())
+            found = hashlib.sha256(self.file(name, ".onnx").read_bytes()).hexdigest()
+            self.assertEqual(found, record["onnx_sha256"], name)
+            self.assertEqual(len("".join(self.file(name, "_predictions.txt").read_text().split())), 10000, name)
+
     def test_stored_answers(self):
-        done = tally("verify", SOURCE / "tools/models/lenet5_fashion.onnx", SOURCE / "tools/models/lenet5_fashion_data",
-                     "--atol", "1e-4")
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for name in OURS:
+            done = tally("verify", self.file(name, ".onnx"), self.file(name, "_data"), "--atol", "1e-4")
+            self.assertEqual(done.returncode, 0, f"{name}: {done.stdout}{done.stderr}")
+
+    def check_to_the_image(self, name, *more):
+        recorded = json.loads(self.file(name, ".json").read_text())["test_correct"]
+        wanted = "".join(self.file(name, "_predictions.txt").read_text().split())
+        if EMULATOR and name != "lenet5":  # minutes each under emulation
+            more, recorded, wanted = (*more, "--limit", "1000"), None, wanted[:1000]
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "predictions"
+            right = correct(self.file(name, ".onnx"), FASHION, "--predictions", file, *more)
+            self.assertEqual("".join(file.read_text().split()), wanted, name)
+            if recorded is not None:
+                self.assertEqual(right, recorded, name)
 
     @unittest.skipUnless(FASHION.exists(), "skipped: dataset-fashion-mnist is not installed")
     def test_fashion_mnist_to_the_image(self):
-        model = SOURCE / "tools/models/lenet5_fashion.onnx"
-        recorded = json.loads((SOURCE / "tools/models/lenet5_fashion.json").read_text())["test_correct"]
-        wanted = "".join((SOURCE / "tools/models/lenet5_fashion_predictions.txt").read_text().split())
-        with tempfile.TemporaryDirectory() as folder:
-            file = pathlib.Path(folder) / "predictions"
-            self.assertEqual(correct(model, FASHION, "--predictions", file), recorded)
-            self.assertEqual("".join(file.read_text().split()), wanted)
+        for name in OURS:
+            self.check_to_the_image(name)
 
+    @unittest.skipUnless(FASHION.exists(), "skipped: dataset-fashion-mnist is not installed")
+    def test_fashion_mnist_streamed_to_the_image(self):
+        for name in RECURRENT:
+            self.check_to_the_image(name, "--stream")
+
+    def test_a_transformer_is_not_streamed(self):
+        done = tally("run", self.file("transformer", ".onnx"), "--seed", "1", "--stream")
+        self.assertEqual(done.returncode, 3, done.stdout)  # every row looks at every row
+
+    def test_counts(self):
+        T, I, H, D, F = 28, 28, 64, 64, 128
+        classify = H * 10
+        block = 4 * T * D * D + 2 * T * T * D + 2 * T * D * F
+        block_params = 4 * (D + 1) * D + (D + 1) * F + (F + 1) * D + 2 * 2 * D
+        for name, params, macs in (
+                ("lenet5", 61706, 416520),
+                ("elman", (I + H + 2) * H + classify + 10, T * (I + H) * H + classify),
+                ("lstm", 4 * (I + H + 2) * H + classify + 10, 4 * T * (I + H) * H + classify),
+                ("gru", 3 * (I + H + 2) * H + classify + 10, 3 * T * (I + H) * H + classify),
+                # The table of positions counts as constants.
+                ("transformer", (I + 1) * D + 2 * block_params + 2 * D + D * 10 + 10, T * I * D + 2 * block + D * 10)):
+            totals = document("estimate", self.file(name, ".onnx"))["totals"]
+            self.assertEqual((totals["params"], totals["macs"]), (params, macs), name)
+
+    def test_profile_keeps_the_laws(self):
+        for name in OURS:
+            estimated = document("estimate", self.file(name, ".onnx"))["totals"]["macs"]
+            profile = document("profile", self.file(name, ".onnx"), "--seed", "1", "--repeats", "5")
+            self.assertEqual(sum(layer["ideal"]["macs"] for layer in profile["layers"]), estimated, name)
+            for layer in profile["layers"]:
+                gap = sum(layer["gap"]["macs"].values())
+                self.assertEqual(gap, layer["executed"]["lane_macs"] - layer["ideal"]["macs"], f"{name}: {layer['name']}")
+
+
+class OtherModels(unittest.TestCase):
     @unittest.skipUnless(DATA, "skipped: TALLY_TEST_DATA is not set")
     def test_mnist_accuracies(self):
         folder = pathlib.Path(DATA)
@@ -91,14 +154,6 @@ class Models(unittest.TestCase):
                 self.assertEqual(done.returncode, 0, f"{name} {more}: {done.stdout}{done.stderr}")
         done = tally("verify", folder / "pretrained/rnnoise_gru/model.onnx", "--rtol", "1e-3", "--atol", "1e-5")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-
-    def test_profile_keeps_the_laws(self):
-        done = tally("profile", SOURCE / "tools/models/lenet5_fashion.onnx", "--seed", "1", "--repeats", "5", "--format", "json")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        profile = json.loads(done.stdout)
-        self.assertEqual(sum(layer["ideal"]["macs"] for layer in profile["layers"]), 416520)
-        for layer in profile["layers"]:
-            self.assertEqual(sum(layer["gap"]["macs"].values()), layer["executed"]["lane_macs"] - layer["ideal"]["macs"])
 
 
 if __name__ == "__main__":

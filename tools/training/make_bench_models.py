@@ -18,6 +18,8 @@ onnx.checker and strict shape inference before it is written.
     resnet18                   3x224x224  with BatchNormalization nodes, 1000 classes
     resnet18_folded            3x224x224  the same layout, batch norm folded
     mlp_784_256_128_10         784        three fully connected layers
+    audio_lstm                 512x1      LSTM of 16 units and a fully connected layer, a sample
+                                          a time step; a copy is in tools/models
 
 Needs python3-onnx and numpy.
 """
@@ -173,6 +175,15 @@ def mlp_784_256_128_10():
     return g.finish(g.linear("fc3", x, 128, 10))
 
 
+def audio_lstm(steps=512, units=16):
+    g = RandomNet("audio_lstm", (steps, 1))
+    x = g.transpose("/Transpose", "input", [1, 0, 2])
+    weight, recurrence = g.draw((4 * units, 1), 16), g.draw((4 * units, units), 4 * units)
+    x = g.recurrent("/lstm/LSTM", x, weight, recurrence, g.near(0, 0.05, 8 * units))
+    x = g.squeeze("/lstm/Squeeze_1", g.squeeze("/lstm/Squeeze", x, 1), 1)
+    return g.finish(g.linear("out", x, units, 1))
+
+
 MODELS = {
     "caffe_lenet": caffe_lenet,
     "dscnn_kws": dscnn_kws,
@@ -182,6 +193,7 @@ MODELS = {
     "resnet18": functools.partial(resnet18, "resnet18", False),
     "resnet18_folded": functools.partial(resnet18, "resnet18_folded", True),
     "mlp_784_256_128_10": mlp_784_256_128_10,
+    "audio_lstm": audio_lstm,
 }
 
 

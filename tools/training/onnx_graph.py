@@ -16,8 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-OPSET = 13
-IR_VERSION = 7  # the oldest IR version that goes with opset 13
+OPSET = 13  # unless a writer is told otherwise
 
 
 def pair(value):
@@ -32,8 +31,9 @@ def four_pads(value):
 
 
 class GraphWriter:
-    def __init__(self, name, input_name, input_shape, producer="tally", description=""):
+    def __init__(self, name, input_name, input_shape, producer="tally", description="", opset=OPSET):
         self.name = name
+        self.opset = opset
         self.producer = producer
         self.description = description
         self.nodes = []
@@ -44,11 +44,14 @@ class GraphWriter:
 
     def constant(self, name, array):
         """Stores a weight; returns its name."""
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")  # ascontiguousarray makes a vector of a scalar
         if array.dtype == np.float64:
             array = array.astype(np.float32)
         self.initializers.append(numpy_helper.from_array(array, name))
         return name
+
+    def scalar(self, name, value):
+        return self.constant(name, np.array(value, np.float32))
 
     def node(self, op_type, name, inputs, **attributes):
         """Appends a node with one output; returns the output's name."""
@@ -110,6 +113,58 @@ class GraphWriter:
     def flatten(self, name, x):
         return self.node("Flatten", name, [x], axis=1)
 
+    # -- sequences --------------------------------------------------------------
+
+    def recurrent(self, name, x, weight, recurrence, bias):
+        """RNN, LSTM or GRU, as the name's last part says: forward, from a state of zeros.
+
+        x is [T, n, I]; weight [gates * H, I], recurrence [gates * H, H] and bias [2 * gates * H],
+        gates in ONNX's order; returns every hidden state, [T, 1, n, H].
+        """
+        kind, prefix = name.split("/")[-1], self._prefix(name)
+        inputs = [x, self.constant(prefix + ".W", weight[None]), self.constant(prefix + ".R", recurrence[None]),
+                  self.constant(prefix + ".B", bias[None])]
+        # PyTorch multiplies the candidate's recurrent product, bias included, with the reset gate.
+        own = {"linear_before_reset": 1} if kind == "GRU" else {}
+        return self.node(kind, name, inputs, hidden_size=recurrence.shape[1], **own)
+
+    def linear(self, path, x, weight, bias):
+        """A fully connected layer over the last axis; weight is [outputs, inputs]."""
+        prefix = self._prefix(path + "/")
+        product = self.node("MatMul", path + "/MatMul", [x, self.constant(prefix + ".weight", weight.T)])
+        return self.add(path + "/Add", self.constant(prefix + ".bias", bias), product)
+
+    def layer_norm(self, name, x, scale, bias, epsilon=1e-5):
+        """Over the last axis; from opset 17 on."""
+        prefix = self._prefix(name)
+        inputs = [x, self.constant(prefix + ".weight", scale), self.constant(prefix + ".bias", bias)]
+        return self.node("LayerNormalization", name, inputs, axis=-1, epsilon=epsilon)
+
+    def gelu(self, path, x):
+        """x (1 + erf(x / sqrt 2)) / 2, as exporters write it."""
+        ratio = self.node("Div", path + "/Div", [x, self.scalar(path + "/sqrt_2", np.sqrt(2))])
+        share = self.add(path + "/Add", self.node("Erf", path + "/Erf", [ratio]), self.scalar(path + "/one", 1))
+        product = self.node("Mul", path + "/Mul", [x, share])
+        return self.node("Mul", path + "/Mul_1", [product, self.scalar(path + "/half", 0.5)])
+
+    def reduce_mean(self, name, x, axis):
+        return self.node("ReduceMean", name, [x], axes=[axis], keepdims=0)
+
+    # -- movement -----------------------------------------------------------------
+
+    def transpose(self, name, x, perm):
+        return self.node("Transpose", name, [x], perm=perm)
+
+    def reshape(self, name, x, shape):
+        return self.node("Reshape", name, [x, self.constant(name + "/shape", np.array(shape, np.int64))])
+
+    def squeeze(self, name, x, axis):
+        return self.node("Squeeze", name, [x, self.constant(name + "/axes", np.array([axis], np.int64))])
+
+    def gather(self, name, x, index, axis):
+        """The entry `index` of an axis, which goes."""
+        return self.node("Gather", name, [x, self.constant(name + "/index", np.array(index, np.int64))], axis=axis)
+
     # -- the end --------------------------------------------------------------
 
     def parameters(self):
@@ -129,9 +184,9 @@ class GraphWriter:
         )
         model = helper.make_model(
             graph, producer_name=self.producer,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid("", self.opset)],
         )
-        model.ir_version = IR_VERSION
+        model.ir_version = helper.OP_SET_ID_VERSION_MAP["ai.onnx", self.opset]  # the oldest that goes with it
         model = shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
         onnx.checker.check_model(model, full_check=True)
         return model

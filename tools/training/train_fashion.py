@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Trains Tally's Fashion-MNIST models and writes everything the tests need.
 
-    python3 tools/training/train_fashion.py lenet5           train, export, record
+    python3 tools/training/train_fashion.py NAME...          train, export, record
     python3 tools/training/train_fashion.py --list           the models there are
 
 For a model NAME the output folder (default tools/models) receives
 
-    NAME_fashion.onnx               the network, opset 13, batch 1, "input" -> "output"
+    NAME_fashion.onnx               the network, batch 1, "input" -> "output"
     NAME_fashion.json               how it was made and what it gets right
     NAME_fashion_predictions.txt    PyTorch's class for each of the 10,000 test
                                     images, one digit each, 100 digits a line
@@ -18,7 +18,8 @@ Options:
     --out DIR       output folder
     --threads N     PyTorch threads (default 2). The sums' order depends on it:
                     another number may give slightly different weights.
-    --epochs N      instead of the model's own number of epochs
+    --set NAME=JSON...
+                    other settings than the model's own, such as epochs=20
     --validate      hold back the last 5,000 training images, print the accuracy
                     on them and write nothing. Settings were chosen this way;
                     the test images only ever see the finished model.
@@ -26,12 +27,13 @@ Options:
 Needs PyTorch, python3-onnx and numpy. On Debian 12:
     apt-get install dataset-fashion-mnist python3-torch python3-onnx python3-numpy
 
-To add a network: write its nn.Module, a function that turns raw images into
-its input, a function that writes it as ONNX, and list them in MODELS.
+To add a network: write its nn.Module and a function that writes it as ONNX
+(networks.py), a function that turns raw images into its input (fashion_data.py),
+and list them in MODELS.
 """
 
 import argparse
-import gzip
+import functools
 import hashlib
 import json
 import pathlib
@@ -43,57 +45,17 @@ import numpy as np
 import onnx
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+import fashion_data
+import networks
 import onnx_graph
 from onnx_eval import OnnxFile
-from onnx_graph import GraphWriter
 
 HERE = pathlib.Path(__file__).resolve().parent
-DATA = "/usr/share/datasets/fashion-mnist"
-DATA_SOURCE = "Fashion-MNIST (Zalando SE, MIT licence), Debian package dataset-fashion-mnist"
 STORED_ANSWERS = 4
 SMALL_MARGIN = 1e-4
 EVAL_BATCH = 500
 HELD_BACK = 5000
-
-
-# ---- data -------------------------------------------------------------------
-
-def read_idx(path):
-    """Reads one gzipped IDX file of unsigned bytes."""
-    with gzip.open(path, "rb") as f:
-        raw = f.read()
-    if raw[:3] != b"\x00\x00\x08":
-        raise ValueError(f"{path}: not an IDX file of unsigned bytes")
-    rank = raw[3]
-    shape = np.frombuffer(raw, ">u4", rank, 4).astype(int)
-    return np.frombuffer(raw, np.uint8, -1, 4 + 4 * rank).reshape(shape)
-
-
-def read_split(folder, split):
-    folder = pathlib.Path(folder)
-    images = read_idx(folder / f"{split}-images-idx3-ubyte.gz")
-    labels = read_idx(folder / f"{split}-labels-idx1-ubyte.gz")
-    return images, labels.astype(np.int64)
-
-
-def padded_to_32(images):
-    """Raw images [n, 28, 28] -> [n, 1, 32, 32]: pixels / 255, two zeros around."""
-    x = images.astype(np.float32) / np.float32(255)
-    return np.pad(x, ((0, 0), (2, 2), (2, 2)))[:, None]
-
-
-def flip_and_shift(x, shift):
-    """Mirrors half of the images, moves each by up to `shift` pixels each way."""
-    n, _, height, width = x.shape
-    mirrored = torch.rand(n) < 0.5
-    x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
-    x = F.pad(x, (shift,) * 4)
-    rows = torch.randint(0, 2 * shift + 1, (n, 1)) + torch.arange(height)
-    columns = torch.randint(0, 2 * shift + 1, (n, 1)) + torch.arange(width)
-    image = torch.arange(n)[:, None, None]
-    return x[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
 # ---- models -------------------------------------------------------------------
@@ -107,50 +69,45 @@ class Model:
     settings: dict           # everything that shapes the training
 
 
-class LeNet5(nn.Module):
-    """LeNet-5 with ReLU and max pooling; 61,706 parameters."""
-
-    def __init__(self, dropout):
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 6, 5)
-        self.conv2 = nn.Conv2d(6, 16, 5)
-        self.fc1 = nn.Linear(400, 120)
-        self.fc2 = nn.Linear(120, 84)
-        self.fc3 = nn.Linear(84, 10)
-        self.dropout = nn.Dropout(dropout)  # in training only; no part of the export
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        x = self.dropout(F.relu(self.fc1(x.flatten(1))))
-        x = F.relu(self.fc2(x))
-        return self.fc3(x)
-
-
-def export_lenet5(module, input_shape):
-    w = {name: value.detach().numpy() for name, value in module.state_dict().items()}
-    g = GraphWriter("lenet5_fashion", "input", input_shape,
-                    description="LeNet-5 for Fashion-MNIST; input pixels / 255, padded to 32x32")
-    x = g.conv("/conv1/Conv", "input", w["conv1.weight"], w["conv1.bias"])
-    x = g.max_pool("/pool1/MaxPool", g.relu("/relu1/Relu", x), 2)
-    x = g.conv("/conv2/Conv", x, w["conv2.weight"], w["conv2.bias"])
-    x = g.max_pool("/pool2/MaxPool", g.relu("/relu2/Relu", x), 2)
-    x = g.flatten("/flatten/Flatten", x)
-    x = g.relu("/relu3/Relu", g.gemm("/fc1/Gemm", x, w["fc1.weight"], w["fc1.bias"]))
-    x = g.relu("/relu4/Relu", g.gemm("/fc2/Gemm", x, w["fc2.weight"], w["fc2.bias"]))
-    return g.finish(g.gemm("/fc3/Gemm", x, w["fc3.weight"], w["fc3.bias"]))
+def recurrent(kind, name, description, **settings):
+    """One recurrent layer of 64 units over the image's rows."""
+    common = dict(seed=1, epochs=15, batch=128, optimizer="AdamW", schedule="one-cycle",
+                  max_learning_rate=6e-3, warm_up=0.3, weight_decay=0.01, largest_gradient=1.0,
+                  flip=True, shift=0)
+    return Model(
+        description=f"{description}, 64 units, input 28 rows of 28",
+        network=lambda s: networks.RowRecurrent(kind, 64),
+        prepare=fashion_data.rows,
+        export=functools.partial(networks.export_recurrent, kind, name),
+        settings={**common, **settings},
+    )
 
 
 MODELS = {
     "lenet5": Model(
         description="LeNet-5 (ReLU, max pooling), input 1x32x32",
-        network=lambda s: LeNet5(s["dropout"]),
-        prepare=padded_to_32,
-        export=export_lenet5,
+        network=lambda s: networks.LeNet5(s["dropout"]),
+        prepare=fashion_data.padded_to_32,
+        export=networks.export_lenet5,
         settings=dict(
             seed=1, epochs=50, batch=256, optimizer="AdamW", schedule="one-cycle",
             max_learning_rate=8e-3, warm_up=0.2, weight_decay=0.05, dropout=0.0,
             flip=True, shift=1,
+        ),
+    ),
+    "elman": recurrent("RNN", "elman_fashion", "Elman RNN (tanh)", epochs=30, batch=64,
+                       max_learning_rate=1.5e-3, flip=False),
+    "lstm": recurrent("LSTM", "lstm_fashion", "LSTM"),
+    "gru": recurrent("GRU", "gru_fashion", "GRU"),
+    "transformer": Model(
+        description="transformer encoder (pre-norm, width 64, 4 heads, 2 layers), input 28 rows of 28",
+        network=lambda s: networks.RowTransformer(64, 4, 2, 128),
+        prepare=fashion_data.rows,
+        export=networks.export_transformer,
+        settings=dict(
+            seed=1, epochs=10, batch=128, optimizer="AdamW", schedule="one-cycle",
+            max_learning_rate=2e-3, warm_up=0.3, weight_decay=0.05, largest_gradient=1.0,
+            flip=True, shift=0,
         ),
     ),
 }
@@ -177,10 +134,12 @@ def train(model, images, labels, progress=None):
         for chosen in torch.randperm(n).split(s["batch"]):
             x = x_all[chosen]
             if s["flip"] or s["shift"]:
-                x = flip_and_shift(x, s["shift"])
+                x = fashion_data.flip_and_shift(x, s["flip"], s["shift"])
             loss = F.cross_entropy(net(x), y_all[chosen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            if "largest_gradient" in s:
+                torch.nn.utils.clip_grad_norm_(net.parameters(), s["largest_gradient"])
             optimizer.step()
             schedule.step()
             total += loss.item() * len(chosen)
@@ -217,15 +176,16 @@ def validate(model, images, labels):
 
 def build(name, model, data, out):
     stem = f"{name}_fashion"
-    start = time.monotonic()
-    net = train(model, *read_split(data, "train"))
-    seconds = time.monotonic() - start
+    start = time.process_time()
+    net = train(model, *fashion_data.read_split(data, "train"))
+    seconds = time.process_time() - start
 
-    images, labels = read_split(data, "t10k")
+    images, labels = fashion_data.read_split(data, "t10k")
     x = model.prepare(images)
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{stem}.onnx"
-    onnx_graph.save(model.export(net, (1,) + x.shape[1:]), path)
+    exported = model.export(net, (1,) + x.shape[1:])
+    onnx_graph.save(exported, path)
 
     # Everything below comes from the file just written.
     stored = OnnxFile(path)
@@ -257,7 +217,7 @@ def build(name, model, data, out):
         "model": stem,
         "description": model.description,
         "onnx_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "onnx_opset": onnx_graph.OPSET,
+        "onnx_opset": exported.opset_import[0].version,
         "parameters": sum(p.numel() for p in net.parameters()),
         "input_shape": [1, *x.shape[1:]],
         "test_images": len(labels),
@@ -278,21 +238,21 @@ def build(name, model, data, out):
         "torch": torch.__version__,
         "onnx": onnx.__version__,
         "numpy": np.__version__,
-        "data_source": DATA_SOURCE,
+        "data_source": fashion_data.SOURCE,
     }
     (out / f"{stem}.json").write_text(json.dumps(record, indent=2) + "\n")
     print(f"{stem}: {correct} of {len(labels)} right, smallest margin "
-          f"{margins[closest]:.3g} (image {closest}), trained in {seconds:.0f} s")
+          f"{margins[closest]:.3g} (image {closest}), trained in {seconds:.0f} s of processor time")
 
 
 def main():
     parser = argparse.ArgumentParser(description="Train and export Fashion-MNIST models.")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--list", action="store_true", help="list the models and stop")
-    parser.add_argument("--data", default=DATA)
+    parser.add_argument("--data", default=fashion_data.FOLDER)
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "models")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--set", metavar="NAME=JSON", nargs="+", default=[])
     parser.add_argument("--validate", action="store_true",
                         help="train on 55,000 images, report on 5,000, write nothing")
     arguments = parser.parse_args()
@@ -306,10 +266,9 @@ def main():
     torch.set_num_threads(arguments.threads)
     for name in arguments.names:
         model = MODELS[name]
-        if arguments.epochs:
-            model.settings["epochs"] = arguments.epochs
+        model.settings.update((key, json.loads(value)) for key, value in (s.split("=", 1) for s in arguments.set))
         if arguments.validate:
-            validate(model, *read_split(arguments.data, "train"))
+            validate(model, *fashion_data.read_split(arguments.data, "train"))
         else:
             build(name, model, arguments.data, arguments.out)
 

@@ -1,0 +1,167 @@
+// LayerNormalization and RMSNormalization over the last axis, spelled out as exporters do before opset 17 and 23:
+//   d = x − mean(x);  d / √(mean(d²) + ε) · scale + bias
+//   x / √(mean(x²) + ε) · scale
+#include <cmath>
+
+#include "tally/layers/pattern.h"
+
+namespace tally {
+
+namespace {
+
+class NormMatch {
+ public:
+  NormMatch(Rewriter& rewriter, int first) : rewriter_(rewriter), match_(rewriter), first_(first) {}
+
+  /// From the mean of x on.
+  bool run_centred() {
+    if (!means_rows(first_)) return false;
+    const ValueId x = match_.in(first_, 0);
+    const int sub = match_.read_by(match_.out(first_), "Sub");
+    if (sub < 0 || match_.in(sub, 0) != x || match_.in(sub, 1) != match_.out(first_)) return false;
+    match_.take(first_);
+    match_.take(sub);
+    const ValueId d = match_.out(sub);
+    for (int reader : rewriter_.consumers(d))
+      if (squares(reader, d)) return finish(x, d, reader, true);
+    return false;
+  }
+
+  /// From the square of x on.
+  bool run_plain() {
+    if (match_.inputs(first_) < 1) return false;
+    const ValueId x = match_.in(first_, 0);
+    return squares(first_, x) && finish(x, x, first_, false);
+  }
+
+ private:
+  /// ReduceMean over the last axis, kept with extent 1.
+  bool means_rows(int node) const {
+    if (rewriter_.node(node).op != "ReduceMean" || rewriter_.node(node).outputs.size() != 1) return false;
+    Shape wanted = match_.shape(match_.in(node, 0));
+    if (wanted.empty() || wanted.back() < 2) return false;
+    wanted.back() = 1;
+    return match_.shape(match_.out(node)) == wanted;
+  }
+
+  bool squares(int node, ValueId d) const {
+    const TypedNode& n = rewriter_.node(node);
+    if (n.outputs.size() != 1 || n.inputs.size() != 2 || n.inputs[0] != d) return false;
+    return n.op == "Mul" ? n.inputs[1] == d : n.op == "Pow" && match_.is(n.inputs[1], 2);
+  }
+
+  /// From the squares of d on; x is what the norm reads.
+  bool finish(ValueId x, ValueId d, int square, bool centred) {
+    if (match_.dtype(x) != DType::f32) return false;
+    const int mean = match_.read_by(match_.out(square), "ReduceMean");
+    if (mean < 0 || !means_rows(mean)) return false;
+    const int add = match_.read_by(match_.out(mean), "Add");
+    const ValueId constant = add < 0 ? kAbsent : match_.other(add, match_.out(mean));
+    const std::optional<double> epsilon = constant == kAbsent ? std::nullopt : match_.scalar(constant);
+    if (!epsilon || !(*epsilon >= 0)) return false;
+    for (int node : {square, mean, add}) match_.take(node);
+    int at = quotient(d, match_.out(add));
+    if (at < 0 || match_.shape(match_.out(at)) != match_.shape(x)) return false;
+    const ValueId scale = parameter(at, "Mul");
+    const ValueId bias = centred && scale != kAbsent ? parameter(at, "Add") : kAbsent;
+    if (!match_.closed(at)) return false;
+    return replace(at, x, scale, bias, *epsilon, centred);
+  }
+
+  /// d / √v, also as d · (1 / √v) or d · v^(−1/2). Returns the node or −1.
+  int quotient(ValueId d, ValueId v) {
+    const int power = match_.read_by(v, "Pow");
+    if (power >= 0 && match_.in(power, 0) == v &&
+        (match_.is(match_.in(power, 1), -0.5) || match_.is(match_.in(power, 1), 0.5)))
+      return divide(d, power, match_.is(match_.in(power, 1), -0.5));
+    const int root = match_.read_by(v, "Sqrt");
+    return root < 0 ? -1 : divide(d, root, false);
+  }
+  int divide(ValueId d, int root, bool inverted) {
+    match_.take(root);
+    ValueId divisor = match_.out(root);
+    if (!inverted) {
+      if (const int div = match_.read_by(divisor, "Div");
+          div >= 0 && match_.in(div, 0) == d && match_.in(div, 1) == divisor) {
+        match_.take(div);
+        return div;
+      }
+      int inverse = match_.read_by(divisor, "Reciprocal");
+      if (inverse < 0) {
+        inverse = match_.read_by(divisor, "Div");
+        if (inverse >= 0 && !match_.is(match_.in(inverse, 0), 1)) return -1;
+      }
+      if (inverse < 0) return -1;
+      match_.take(inverse);
+      divisor = match_.out(inverse);
+    }
+    const int mul = match_.read_by(divisor, "Mul");
+    if (mul < 0 || match_.other(mul, divisor) != d) return -1;
+    match_.take(mul);
+    return mul;
+  }
+
+  /// A constant of one element a column that `op` joins to the output of node `at`, which moves on to it; or kAbsent.
+  ValueId parameter(int& at, const char* op) {
+    const ValueId y = match_.out(at);
+    const int node = match_.read_by(y, op);
+    const ValueId id = node < 0 ? kAbsent : match_.other(node, y);
+    if (id == kAbsent || !rewriter_.constant(id) || match_.dtype(id) != match_.dtype(y)) return kAbsent;
+    const int64_t width = match_.shape(y).back();
+    const Shape& shape = match_.shape(id);
+    if (shape.empty() || shape.back() != width || element_count(shape) != width ||
+        match_.shape(match_.out(node)) != match_.shape(y))
+      return kAbsent;
+    match_.take(node);
+    at = node;
+    return id;
+  }
+
+  bool replace(int last, ValueId x, ValueId scale, ValueId bias, double epsilon, bool centred) {
+    const char* op = centred ? "LayerNormalization" : "RMSNormalization";
+    const int64_t width = match_.shape(x).back();
+    std::vector<ValueId> inputs = {x, scale};
+    if (bias != kAbsent) inputs.push_back(bias);
+    auto layer = layer_like(rewriter_, last, op, centred ? 17 : 23,
+                            {{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(epsilon)}}, inputs);
+    if (!layer) return false;
+    if (scale == kAbsent) inputs[1] = rewriter_.add_constant(ones(width), rewriter_.node(last).name + " ones");
+    for (size_t i = 1; i < inputs.size(); ++i)
+      if (match_.shape(inputs[i]).size() != 1) inputs[i] = flattened(inputs[i]);
+    if (!match_.gives_output(*layer, inputs, last)) return false;
+    match_.replace(last, op, std::move(layer), std::move(inputs));
+    return true;
+  }
+
+  static Tensor ones(int64_t width) {
+    Tensor tensor(DType::f32, {width});
+    for (int64_t i = 0; i < width; ++i) tensor.mutable_values<float>()[static_cast<size_t>(i)] = 1;
+    return tensor;
+  }
+  ValueId flattened(ValueId id) {
+    const Tensor& from = *rewriter_.constant(id);
+    Tensor tensor(from.dtype(), {from.elements()});
+    for (int64_t i = 0; i < from.elements(); ++i)
+      tensor.mutable_values<float>()[static_cast<size_t>(i)] = from.values<float>()[static_cast<size_t>(i)];
+    return rewriter_.add_constant(std::move(tensor), rewriter_.value(id).name);
+  }
+
+  Rewriter& rewriter_;
+  Match match_;
+  int first_;
+};
+
+}  // namespace
+
+/// ReduceMean, at which LayerNormalization starts.
+bool recognise_layer_norm(Rewriter& rewriter, int index) {
+  return rewriter.node(index).op == "ReduceMean" && NormMatch(rewriter, index).run_centred();
+}
+
+/// Mul or Pow, at which RMSNormalization starts.
+bool recognise_rms_norm(Rewriter& rewriter, int index) {
+  const std::string& op = rewriter.node(index).op;
+  return (op == "Mul" || op == "Pow") && NormMatch(rewriter, index).run_plain();
+}
+
+}  // namespace tally

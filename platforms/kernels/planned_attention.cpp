@@ -1,0 +1,130 @@
+#include "tally/platforms/kernels/planned_attention.h"
+
+#include <algorithm>
+
+namespace tally {
+namespace {
+
+constexpr int64_t kFloatBytes = 4;
+
+int64_t ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
+int64_t round_up(int64_t n, int64_t multiple) { return ceil_div(n, multiple) * multiple; }
+
+/// Keys before `end` that there are.
+int64_t keys_before(const AttentionArgs& args, int64_t end) {
+  return args.causal ? std::clamp<int64_t>(end + args.causal_offset, 0, args.keys) : args.keys;
+}
+
+/// Pairs of a head's query and key that the mask of `causal` leaves. Queries from −offset to M − offset − 1 see 1, 2 … M keys.
+int64_t pairs_seen(const AttentionArgs& args) {
+  const int64_t N = args.queries, M = args.keys;
+  if (!args.causal) return N * M;
+  const int64_t first = std::clamp<int64_t>(-args.causal_offset, 0, N);
+  const int64_t all = std::clamp<int64_t>(M - args.causal_offset - 1, first, N);  // from here on a query sees all
+  const int64_t fewest = first + 1 + args.causal_offset, most = all + args.causal_offset;
+  return (fewest + most) * (all - first) / 2 + (N - all) * M;
+}
+
+int64_t mask_bytes(const AttentionArgs& args) {
+  return args.mask_kind == MaskKind::additive ? kFloatBytes : args.mask_kind == MaskKind::boolean ? 1 : 0;
+}
+
+/// FMA vectors beside the products: of `tiles` tiles that rescale `totals` vectors each, and of `scores` vectors of scores.
+int64_t softmax_vectors(const AttentionArgs& args, const Geometry& g, int64_t scores, int64_t totals) {
+  int64_t vectors = (scores + totals) * g.exp_nonpositive_fma;
+  if (args.softcap > 0) vectors += scores * (g.fma_per_vector[static_cast<size_t>(UnaryOp::tanh)] + !g.has_fma);
+  if (!g.has_fma) vectors += totals;
+  return vectors;
+}
+
+/// Queries across the lanes. A vector of queries multiplies the keys that its last lane sees; a tile of keys rescales the
+/// sums of all vectors, the first one does not.
+void add_blocks(const AttentionArgs& args, const Geometry& g, Planned& p, AttentionLoads& loads,
+                int64_t& padded_queries) {
+  const int64_t L = g.lanes, depth = args.d + args.e;
+  for (int64_t first = 0; first < args.queries; first += args.block_queries) {
+    const int64_t queries = std::min(args.block_queries, args.queries - first);
+    const int64_t vectors = ceil_div(queries, L), keys = keys_before(args, first + queries);
+    const int64_t tiles = ceil_div(keys, kAttentionKeys);
+    int64_t scores = 0;
+    for (int64_t v = 1; v <= vectors; ++v) scores += std::min(keys, keys_before(args, first + v * L));
+    p.tally.lane_macs += scores * L * depth;
+    padded_queries += keys * (vectors * L - queries) * depth;
+    p.tally.lane_fma_other += L * softmax_vectors(args, g, scores, vectors * tiles);
+    if (!g.has_fma) p.tally.lane_fma_other += L * vectors * (depth + std::max<int64_t>(tiles - 1, 0) * args.e);
+    loads.q += kFloatBytes * queries * args.d;
+    loads.k += kFloatBytes * keys * args.d;
+    loads.v += kFloatBytes * keys * args.e;
+    loads.mask += mask_bytes(args) * queries * keys;
+  }
+}
+
+/// Elements across the lanes, one query after another.
+void add_rows(const AttentionArgs& args, const Geometry& g, Planned& p, AttentionLoads& loads) {
+  const int64_t L = g.lanes, at_once = std::max<int64_t>(L, 8);
+  const int64_t d_padded = round_up(args.d, L), e_padded = round_up(args.e, L);
+  for (int64_t i = 0; i < args.queries; ++i) {
+    const int64_t keys = keys_before(args, i + 1), tiles = ceil_div(keys, kAttentionRowKeys);
+    const int64_t multiplied = round_up(keys, at_once);
+    p.tally.lane_macs += multiplied * d_padded + keys * e_padded;
+    p.tally.lane_fma_other += L * softmax_vectors(args, g, ceil_div(keys, L), tiles);
+    if (!g.has_fma) p.tally.lane_fma_other += d_padded + e_padded + tiles * e_padded;
+    loads.q += kFloatBytes * args.d;
+    loads.k += kFloatBytes * multiplied * args.d;
+    loads.v += kFloatBytes * keys * args.e;
+    loads.mask += mask_bytes(args) * keys;
+  }
+}
+
+}  // namespace
+
+bool plan_attention(AttentionArgs& args, const Geometry& g) {
+  const int64_t L = g.lanes, vectors = ceil_div(args.queries, L);
+  args.block_queries = 0;
+  // A row's vectors hold elements, all of them real where d and e are multiples of a vector; a block's hold queries.
+  if (args.queries > std::max<int64_t>(1, L / 2)) {
+    const int64_t masked = args.mask_kind == MaskKind::none ? 1 : 2;
+    const int64_t widest = std::min<int64_t>(
+        g.gemm_vectors, kAttentionScratch / L / std::max<int64_t>(args.d + args.e + masked * kAttentionKeys, 1));
+    if (widest > 0) {
+      args.block_queries = L * ceil_div(vectors, ceil_div(vectors, widest));
+      return true;
+    }
+  }
+  const int64_t row = round_up(args.d, L) + round_up(args.e, L);
+  args.rows = std::clamp<int64_t>(kAttentionScratch / std::max<int64_t>(row, 1), 0, kAttentionRows);
+  args.rows = std::min(args.rows, std::max<int64_t>(args.group() * args.queries, 1));
+  return args.rows > 0;
+}
+
+int64_t causal_products(const AttentionArgs& args) {
+  return args.batch * args.q_heads * (args.queries * args.keys - pairs_seen(args)) * (args.d + args.e);
+}
+
+Planned planned_attention(const AttentionArgs& args, const Geometry& g, AttentionLoads* loads) {
+  Planned p;
+  AttentionLoads head;
+  int64_t padded_queries = 0;
+  if (args.block_queries > 0) {
+    add_blocks(args, g, p, head, padded_queries);
+  } else {
+    add_rows(args, g, p, head);
+  }
+  const int64_t heads = args.batch * args.q_heads;
+  if (loads) *loads = {heads * head.q, heads * head.k, heads * head.v, heads * head.mask};
+  p.tally.macs = pairs_seen(args) * (args.d + args.e);
+  if (args.block_queries > 0) {
+    // Lanes of queries that there are, on keys that they do not see, are a tile's; the others padding.
+    p.lane_padding = std::min(padded_queries, p.tally.lane_macs - p.tally.macs);
+    p.tile_padding = p.tally.lane_macs - p.tally.macs - p.lane_padding;
+  } else {
+    p.lane_padding = p.tally.lane_macs - p.tally.macs;
+  }
+  p.loaded_activations = head.q + head.k + head.v + head.mask;
+  p.stored_outputs = kFloatBytes * args.queries * args.e;
+  p.tally.bytes_loaded = p.loaded_activations;
+  p.tally.bytes_stored = p.stored_outputs;
+  return p * heads;
+}
+
+}  // namespace tally
