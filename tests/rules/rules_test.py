@@ -97,6 +97,11 @@ class FileLength(unittest.TestCase):
         with tree({"engine/long.cpp": "x\n" * 451, "engine/short.cpp": "x\n" * 450, "tools/a.bin": "x\n" * 900}) as root:
             self.assertEqual(file_length.too_long(root), ["engine/long.cpp: 451 lines, at most 450"])
 
+    def test_wide_line_is_found(self):
+        table = "// clang-format off\n" + "x" * 130 + "\n// clang-format on\n"
+        with tree({"engine/a.cpp": "x" * 121 + "\n" + "é" * 120 + "\n", "engine/b.cpp": table}) as root:
+            self.assertEqual(file_length.too_wide(root), ["engine/a.cpp:1: 121 columns, at most 120"])
+
 
 if __name__ == "__main__":
     unittest.main()
