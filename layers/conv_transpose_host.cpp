@@ -19,7 +19,7 @@ struct Walks {
   explicit Walks(const TransposeShape& s) : z(s.axes[0]), y(s.axes[1]), x(s.axes[2]) {}
 };
 
-/// Σ of the products that meet in one output; `image`: its group's first input channel, `weights`: tap 0 of that channel.
+/// Σ of the products that meet in one output. `image`: its group's first input channel; `weights`: tap 0 of it.
 template <class T>
 double gather(const TransposeShape& s, const Walks& walks, const T* image, const T* weights, const MeetingTaps& z,
               const MeetingTaps& y, const MeetingTaps& x) {

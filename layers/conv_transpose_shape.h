@@ -40,8 +40,8 @@ TransposeAttributes read_transpose_window(const Node& node);
 
 /// Axis `axis` of `rank` spatial ones for an input of `in` elements and a kernel of `kernel`:
 ///   full = stride·(in − 1) + output_padding + (kernel − 1)·dilation + 1,  out = full − pads
-/// With output_shape, or auto_pad SAME_* (out = in·stride), the pads follow from out: of full − out elements the odd one
-/// is cut off at the end (SAME_UPPER) or the begin (all others); an output longer than `full` goes on at its end.
+/// With output_shape, or auto_pad SAME_* (out = in·stride), the pads follow from out: of full − out elements the odd
+/// one is cut off at the end (SAME_UPPER) or the begin (all others); an output longer than `full` goes on at its end.
 /// ONNX ConvTranspose, opset 11. Throws Error(model) naming `who` where lengths differ or nothing would be left.
 TransposeAxis resolve_transpose_axis(const TransposeAttributes& attributes, size_t axis, size_t rank, int64_t in,
                                      int64_t kernel, const std::string& who);

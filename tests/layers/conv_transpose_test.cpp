@@ -201,8 +201,8 @@ TEST_CASE("conv_transpose: auto_pad and output_shape") {
     const char* name;
     int64_t in, kernel, stride, output_shape, out, begin;
   };
-  // SAME: out = in·stride. The odd element of full − out is cut off at the end (UPPER) or the begin (all others), and an
-  // output longer than full = (in − 1)·stride + kernel goes on at its end.
+  // SAME: out = in·stride. The odd element of full − out is cut off at the end (UPPER) or the begin (all others), and
+  // an output longer than full = (in − 1)·stride + kernel goes on at its end.
   const Expected cases[] = {
       {"SAME_UPPER", 3, 3, 2, 0, 6, 0}, {"SAME_LOWER", 3, 3, 2, 0, 6, 1}, {"SAME_UPPER", 4, 6, 2, 0, 8, 2},
       {"SAME_UPPER", 3, 1, 3, 0, 9, 0}, {"SAME_LOWER", 3, 1, 3, 0, 9, 0}, {"VALID", 3, 3, 2, 0, 7, 0},
@@ -275,8 +275,8 @@ TEST_CASE("conv_transpose: absorbs a normalisation and an activation") {
 }
 
 /// DCGAN's third layer cut down: [1, 8, 4, 5] through 8 → 6 channels, 4 × 4, stride 2, pads 1: 1·4·5·8·6·16 = 15,360
-/// products; [1, 6, 8, 10] outputs = 480 bias additions; 8·6·16 + 6 = 774 parameters. Of the taps along an axis of n inputs,
-/// the first and the last fall on what is cropped: 4·n − 2, so that 8·6·14·18 = 12,096 products are kept.
+/// products; [1, 6, 8, 10] outputs = 480 bias additions; 8·6·16 + 6 = 774 parameters. Of the taps along an axis of n
+/// inputs, the first and the last fall on what is cropped: 4·n − 2, so that 8·6·14·18 = 12,096 products are kept.
 TEST_CASE("conv_transpose: the formula against an example worked by hand") {
   const ConvTransposeCase c{
       .C = 8, .M = 6, .in = {1, 4, 5}, .kernel = {1, 4, 4}, .stride = {1, 2, 2}, .begin = {0, 1, 1}, .end = {0, 1, 1}};
