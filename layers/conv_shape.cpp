@@ -8,10 +8,6 @@ namespace tally {
 
 namespace {
 
-/// Extents beyond this would make even the count of taps take long; no real kernel comes near.
-constexpr int64_t kMaxKernel = int64_t{1} << 20;
-constexpr int64_t kMaxStep = int64_t{1} << 31;
-
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -divide_up(-a, b); }
 
 AutoPad auto_pad_of(const Node& node) {
@@ -23,6 +19,8 @@ AutoPad auto_pad_of(const Node& node) {
   fail(node.label(), "auto_pad='" + name + "'", "must be NOTSET, VALID, SAME_UPPER or SAME_LOWER");
 }
 
+}  // namespace
+
 void check_range(const Node& node, const char* key, const std::vector<int64_t>& values, int64_t least, int64_t most) {
   for (size_t i = 0; i < values.size(); ++i)
     if (values[i] < least || values[i] > most)
@@ -33,8 +31,6 @@ void check_count(const std::string& who, const char* key, const std::vector<int6
   if (!values.empty() && values.size() != count)
     fail(who, text(key, " of ", values.size(), " values"), text("must have ", count));
 }
-
-}  // namespace
 
 std::vector<TapBand> WindowAxis::bands() const {
   std::vector<TapBand> list;

@@ -14,6 +14,10 @@ struct TapBand {
   int64_t taps() const { return tap_end - tap_begin; }
 };
 
+/// Extents beyond this would make even the count of taps take long; no real kernel comes near.
+inline constexpr int64_t kMaxKernel = int64_t{1} << 20;
+inline constexpr int64_t kMaxStep = int64_t{1} << 31;
+
 /// One spatial axis: output o, tap k reads input o·stride − pad_begin + k·dilation.
 struct WindowAxis {
   int64_t in = 1, out = 1;
@@ -49,6 +53,12 @@ struct WindowAttributes {
   std::vector<int64_t> pads;  ///< begins of the spatial axes, then ends
   AutoPad auto_pad = AutoPad::explicit_pads;
 };
+
+/// Throws Error(model) naming `key` and the element outside [least, most].
+void check_range(const Node& node, const char* key, const std::vector<int64_t>& values, int64_t least, int64_t most);
+
+/// Throws Error(model) where a list that is given has not `count` values.
+void check_count(const std::string& who, const char* key, const std::vector<int64_t>& values, size_t count);
 
 /// Reads and checks them as far as possible without shapes. Throws Error(model).
 WindowAttributes read_window(const Node& node);

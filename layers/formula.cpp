@@ -5,7 +5,7 @@
 
 namespace tally {
 
-Formula product(const std::string& who, std::string quantity, std::initializer_list<Factor> factors) {
+Formula product(const std::string& who, std::string quantity, std::span<const Factor> factors) {
   Formula f{std::move(quantity), {}, {}, 1};
   bool zero = false;
   for (const Factor& factor : factors) {
@@ -27,6 +27,10 @@ Formula product(const std::string& who, std::string quantity, std::initializer_l
     f.value = *next;
   }
   return f;
+}
+
+Formula product(const std::string& who, std::string quantity, std::initializer_list<Factor> factors) {
+  return product(who, std::move(quantity), std::span<const Factor>(factors.begin(), factors.size()));
 }
 
 }  // namespace tally

@@ -1,0 +1,25 @@
+#pragma once
+// The ways to run a transposed convolution, one file each. A new one is its file and its row in conv_transpose.cpp.
+#include "tally/engine/preparation.h"
+#include "tally/layers/conv_transpose.h"
+
+namespace tally {
+
+/// A transposed convolution whose shape is known.
+struct TransposeTask {
+  TransposeShape shape;
+  Epilogue epilogue;
+  Operands in;
+
+  bool has_bias() const { return in.size() > ConvTranspose::kB && in[ConvTranspose::kB].present; }
+  /// A candidate of this task with the data operands in the given layouts.
+  Candidate candidate(const char* kernel, Layout x, Layout y, double cycles) const;
+  /// Products that are not cropped.
+  int64_t kept_products() const;
+};
+
+/// Plain loops in double, any element type and shape.
+void list_transpose_host(const TransposeTask& task, const PlanContext& context, std::vector<Candidate>& list);
+void prepare_transpose_host(const TransposeTask& task, const Candidate& candidate, Preparation& preparation);
+
+}  // namespace tally
