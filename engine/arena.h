@@ -15,8 +15,8 @@ struct ArenaLayout {
   size_t bytes = 0;
 };
 
-/// Places lifetimes so that no two that overlap in time overlap in memory, largest first at the lowest free offset. Each is followed by
-/// a guard of 64 bytes that kernels may read past its end.
+/// Places lifetimes so that no two that overlap in time overlap in memory, largest first at the lowest free offset.
+/// Each is followed by a guard of 64 bytes that kernels may read past its end.
 ArenaLayout lay_out_arena(const std::vector<Lifetime>& lifetimes);
 
 }  // namespace tally

@@ -1,6 +1,7 @@
 #pragma once
-// Bodies: the graphs within If, Loop and Scan. A body is typed and planned like a model of its own; what it reads of the
-// graphs around it are further operands of its node, so that liveness, folding and dead code need to know of no bodies.
+// Bodies: the graphs within If, Loop and Scan. A body is typed and planned like a model of its own; what it reads of
+// the graphs around it are further operands of its node, so that liveness, folding and dead code need to know of no
+// bodies.
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,15 +47,15 @@ int64_t work_of(const Bodies& bodies);
 class BodyTyper {
  public:
   virtual ~BodyTyper() = default;
-  /// `inputs`: one a body input. Throws Error(model) where the body contradicts them, Error(limit) where bodies were typed
-  /// for more nodes than kMaxTypedNodes.
+  /// `inputs`: one a body input. Throws Error(model) where the body contradicts them, Error(limit) where bodies were
+  /// typed for more nodes than kMaxTypedNodes.
   virtual Body type(const Graph& body, std::span<const BodyInput> inputs) = 0;
   /// Bound of all trips of an inference.
   virtual int64_t max_trips() const = 0;
 };
 
-/// Nodes that the bodies of a model may have, those counted again that are typed again (a loop whose shapes depend on the
-/// iteration has its body typed once a trip).
+/// Nodes that the bodies of a model may have, those counted again that are typed again (a loop whose shapes depend on
+/// the iteration has its body typed once a trip).
 inline constexpr int64_t kMaxTypedNodes = int64_t{1} << 18;
 
 }  // namespace tally

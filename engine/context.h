@@ -18,8 +18,8 @@ struct RunRecord {
   std::vector<int64_t> ticks;  ///< by plan row
 };
 
-/// Buffers, bound steps and state of one user of a model. Many may share a model; one context belongs to one thread at a
-/// time. Inputs and outputs are dense row-major and live until the context is bound to other shapes or destroyed.
+/// Buffers, bound steps and state of one user of a model. Many may share a model; one context belongs to one thread at
+/// a time. Inputs and outputs are dense row-major and live until the context is bound to other shapes or destroyed.
 class Context {
  public:
   /// Plans at once where the model's inputs are fully declared; else feed() must come first.
@@ -33,8 +33,8 @@ class Context {
   const Plan& plan() const;  ///< throws Error(usage) while unbound
   std::shared_ptr<const Plan> shared_plan() const;
 
-  /// Sets inputs, by name; where their shapes, or values of shape-carrying ones, are new, plans anew (the only allocation
-  /// after construction). Throws Error on an unknown name, a wrong dtype or shape.
+  /// Sets inputs, by name; where their shapes, or values of shape-carrying ones, are new, plans anew (the only
+  /// allocation after construction). Throws Error on an unknown name, a wrong dtype or shape.
   void feed(const std::map<std::string, Tensor>& inputs);
 
   /// An input's elements, to be written in place. Throws Error(usage) on an unknown name or another type.
@@ -60,9 +60,9 @@ class Context {
 
   /// One inference. No allocation, lock, system call (with one thread) or exception.
   void run() noexcept;
-  /// Throws Error(limit) where a run since the last reset() had to end a loop whose trips, as planned, take longer than as
-  /// many multiply-accumulates as the model may make (LoadOptions::max_macs): its results are then none. Only loops whose
-  /// trips data decide can come to that.
+  /// Throws Error(limit) where a run since the last reset() had to end a loop whose trips, as planned, take longer than
+  /// as many multiply-accumulates as the model may make (LoadOptions::max_macs): its results are then none. Only loops
+  /// whose trips data decide can come to that.
   void require_complete() const;
   /// One time step of a model loaded with `stream`, whose inputs and outputs hold one step: run(), then state that the
   /// graph hands out and in (Timeline::carries) goes from its outputs to its inputs. Steps beyond a bounded timeline
@@ -75,7 +75,8 @@ class Context {
 
   /// As run(), with counting kernels and clock readings as asked. `record`'s vectors are sized by the plan's rows.
   void run_recorded(RunRecord& record) noexcept;
-  /// As run(), with counting kernels whose counts add up over runs until read_tallies takes them: counting at its cheapest.
+  /// As run(), with counting kernels whose counts add up over runs until read_tallies takes them: counting at its
+  /// cheapest.
   void run_counting() noexcept;
   /// The counts since the last call, by plan row, into record.tallies.
   void read_tallies(RunRecord& record) noexcept;

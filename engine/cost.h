@@ -40,8 +40,8 @@ struct Cost {
   bool view = false;            ///< moves no data: no bytes, no activation elements
   bool textbook = false;        ///< its outputs count as textbook activation elements
   Coverage coverage = Coverage::exact;
-  std::string reason;           ///< of `approximate` or `unknown`
-  std::string source;           ///< where the formula comes from: operator and opset, paper and equation
+  std::string reason;  ///< of `approximate` or `unknown`
+  std::string source;  ///< where the formula comes from: operator and opset, paper and equation
   std::vector<Formula> formulas;
 };
 

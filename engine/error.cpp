@@ -9,7 +9,8 @@ namespace {
 
 /// Words with which what was found makes a sentence of its own ("cannot be read", "input 1 is absent"), wherever they
 /// stand, and those with which it does only at its beginning ("no such layer", "missing").
-constexpr std::string_view kVerbs[] = {"is", "are", "does", "do", "cannot", "has", "have", "would", "begin", "takes", "depends"};
+constexpr std::string_view kVerbs[] = {"is",   "are",   "does",  "do",    "cannot", "has",
+                                       "have", "would", "begin", "takes", "depends"};
 constexpr std::string_view kOpenings[] = {"no", "not", "missing", "given", "written", "asked", "without", "out"};
 
 template <size_t N>

@@ -70,13 +70,11 @@ class Accountant {
 
  private:
   void add_bodies(NodeEstimate& row, const Bodies& bodies) {
-    constexpr int64_t NodeEstimate::*kRepeated[] = {&NodeEstimate::bytes_read,
-                                                    &NodeEstimate::bytes_weights,
-                                                    &NodeEstimate::bytes_written,
-                                                    &NodeEstimate::activation_elements,
+    constexpr int64_t NodeEstimate::*kRepeated[] = {&NodeEstimate::bytes_read, &NodeEstimate::bytes_weights,
+                                                    &NodeEstimate::bytes_written, &NodeEstimate::activation_elements,
                                                     &NodeEstimate::activation_elements_textbook};
-    constexpr int64_t Cost::*kRepeatedCosts[] = {&Cost::macs,        &Cost::macs_nopad,  &Cost::bias_additions,
-                                                 &Cost::comparisons, &Cost::elementwise, &Cost::special,
+    constexpr int64_t Cost::*kRepeatedCosts[] = {&Cost::macs,           &Cost::macs_nopad,  &Cost::bias_additions,
+                                                 &Cost::comparisons,    &Cost::elementwise, &Cost::special,
                                                  &Cost::pool_operations};
     bool first = true;
     for (const Body& body : bodies.list) {
@@ -161,7 +159,8 @@ Estimate estimate_graph(const TypedGraph& graph) {
   for (ValueId id : graph.outputs) add(t.bytes_io, bytes_of_value(graph.values[static_cast<size_t>(id)]));
   t.peak_activation_bytes = peak_activation_bytes(graph);
   t.training_elements = 2 * (t.params + t.activation_elements_textbook + input_elements);
-  t.intensity = t.bytes_compulsory > 0 ? static_cast<double>(t.operations) / static_cast<double>(t.bytes_compulsory) : 0;
+  t.intensity =
+      t.bytes_compulsory > 0 ? static_cast<double>(t.operations) / static_cast<double>(t.bytes_compulsory) : 0;
   return estimate;
 }
 

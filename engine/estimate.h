@@ -8,9 +8,9 @@
 
 namespace tally {
 
-/// Ideal cost of one ONNX node with its operands' sizes: a row of `estimate`. Of an If, Loop or Scan: all that its bodies
-/// cost and move, times their runs (of an If: its costliest branch). Params, buffers and constants are those of all its
-/// bodies, once. Bodies have no rows of their own.
+/// Ideal cost of one ONNX node with its operands' sizes: a row of `estimate`. Of an If, Loop or Scan: all that its
+/// bodies cost and move, times their runs (of an If: its costliest branch). Params, buffers and constants are those of
+/// all its bodies, once. Bodies have no rows of their own.
 struct NodeEstimate {
   std::string name, op, scope;
   std::vector<Shape> input_shapes, output_shapes;  ///< of data operands

@@ -44,7 +44,8 @@ std::vector<Tensor> evaluate(const TypedNode& node, const std::vector<Operand>& 
   for (const PlanOutput& output : plan->outputs) results.emplace_back(output.type.dtype, output.type.shape);
   BufferTable table;
   for (const BufferInfo& info : plan->buffers)
-    table.address.push_back(info.kind == BufferKind::weights ? const_cast<std::byte*>(info.data) : arena.data() + info.offset);
+    table.address.push_back(info.kind == BufferKind::weights ? const_cast<std::byte*>(info.data)
+                                                             : arena.data() + info.offset);
   for (size_t i = 0; i < results.size(); ++i)
     if (results[i].elements() > 0)
       table.address[static_cast<size_t>(plan->outputs[i].buffer)] = static_cast<std::byte*>(results[i].mutable_data());

@@ -20,10 +20,10 @@ using Attribute = std::variant<float, int64_t, std::string, Tensor, std::shared_
                                std::vector<int64_t>, std::vector<std::string>>;
 
 struct Node {
-  std::string name;    ///< as in the file, or its first output's name where it has none
-  std::string op;      ///< operator type, e.g. "Conv"
-  std::string domain;  ///< "" for ai.onnx
-  std::string scope;   ///< where the exporter says that it belongs, e.g. "/features/0"; or empty
+  std::string name;                  ///< as in the file, or its first output's name where it has none
+  std::string op;                    ///< operator type, e.g. "Conv"
+  std::string domain;                ///< "" for ai.onnx
+  std::string scope;                 ///< where the exporter says that it belongs, e.g. "/features/0"; or empty
   std::vector<std::string> inputs;   ///< "" where an optional input is absent
   std::vector<std::string> outputs;  ///< "" where an optional output is not wanted
   std::map<std::string, Attribute> attributes;
@@ -39,7 +39,7 @@ struct Node {
   std::string get_string(const std::string& key, const std::string& fallback) const;
   std::vector<int64_t> get_ints(const std::string& key, std::vector<int64_t> fallback = {}) const;
   std::vector<float> get_floats(const std::string& key, std::vector<float> fallback = {}) const;
-  const Tensor* get_tensor(const std::string& key) const;  ///< null where absent
+  const Tensor* get_tensor(const std::string& key) const;                ///< null where absent
   std::shared_ptr<const Graph> get_graph(const std::string& key) const;  ///< null where absent
 };
 
@@ -52,17 +52,17 @@ struct ValueInfo {
 
 struct Graph {
   std::string name;
-  std::vector<ValueInfo> inputs;   ///< without those that have an initialiser
+  std::vector<ValueInfo> inputs;  ///< without those that have an initialiser
   std::vector<ValueInfo> outputs;
   std::map<std::string, Tensor> initializers;
-  std::vector<Node> nodes;         ///< in topological order
+  std::vector<Node> nodes;            ///< in topological order
   std::map<std::string, int> opsets;  ///< domain → version
   std::string producer;
   int64_t ir_version = 0;
 
   /// Puts the nodes in topological order and checks it: every input is produced once, before use, by a node, an
-  /// initialiser or a graph input. Throws Error(model) on a cycle, a duplicate or a dangling name. Iterative: a chain of
-  /// 100,000 nodes is fine.
+  /// initialiser or a graph input. Throws Error(model) on a cycle, a duplicate or a dangling name. Iterative: a chain
+  /// of 100,000 nodes is fine.
   void sort_and_check();
   /// The same for the body of an If, Loop or Scan, which may also read names of the graphs around it.
   void sort_and_check_body();

@@ -1,6 +1,6 @@
 #pragma once
-// The interface through which the engine knows layers. A layer is made from a node's attributes, is immutable, and holds
-// no operand: the engine hands it its operands' types (and the values that planning needs) at each question.
+// The interface through which the engine knows layers. A layer is made from a node's attributes, is immutable, and
+// holds no operand: the engine hands it its operands' types (and the values that planning needs) at each question.
 #include <functional>
 #include <memory>
 #include <span>
@@ -15,8 +15,8 @@ namespace tally {
 
 class Preparation;
 
-/// How a tensor lies in memory. `plain`: dense row-major in ONNX's order (N C H W). `channels_last`: N, spatial…, C with
-/// C padded to the ISA's channel_pad; only float32 tensors of rank >= 3.
+/// How a tensor lies in memory. `plain`: dense row-major in ONNX's order (N C H W). `channels_last`: N, spatial…, C
+/// with C padded to the ISA's channel_pad; only float32 tensors of rank >= 3.
 enum class Layout : uint8_t { plain, channels_last };
 
 /// What a layer is told of an operand.
@@ -62,7 +62,8 @@ struct StreamStep {
   /// Of each output; kNoTimeAxis: what the whole run gives is what the last step gives.
   std::vector<int> time_axes;
   std::vector<std::pair<int, Tensor>> constants;  ///< operands that a step takes instead (a target shape with T = 1)
-  /// Constant operands that differ from step to step, with the axis along which: a step takes the slice at its position.
+  /// Constant operands that differ from step to step, with the axis along which: a step takes the slice at its
+  /// position.
   std::vector<std::pair<int, int>> tables;
   /// (input, output): what a step gives there is what the next one takes here. State that the caller hands in and out.
   std::vector<std::pair<int, int>> carries;
@@ -98,8 +99,8 @@ class Layer {
     return Role::free;
   }
 
-  /// Bytes of input i that any way of running must read, or -1: all of them. Less for a table of which some rows are used,
-  /// and for an operand that lends its type only.
+  /// Bytes of input i that any way of running must read, or -1: all of them. Less for a table of which some rows are
+  /// used, and for an operand that lends its type only.
   virtual int64_t bytes_used(int input, Operands in, std::span<const TensorType> out) const {
     (void)input;
     (void)in;

@@ -24,8 +24,7 @@ class Chooser {
   std::vector<Candidate> run() {
     forward();
     choose_backward();
-    for (int sweep = 0; sweep < 8 && improve(); ++sweep) {
-    }
+    for (int sweep = 0; sweep < 8 && improve(); ++sweep) {}
     std::vector<Candidate> chosen;
     for (size_t i = 0; i < candidates_.size(); ++i)
       chosen.push_back(candidates_[i].empty() ? Candidate{} : candidates_[i][static_cast<size_t>(choice_[i])]);
@@ -34,7 +33,7 @@ class Chooser {
 
  private:
   struct Use {
-    int node;   ///< -1: a graph output, which is plain
+    int node;  ///< -1: a graph output, which is plain
     int input;
   };
 
@@ -90,8 +89,7 @@ class Chooser {
   void forward() {
     best_.assign(graph_.values.size(), {0, kNever});
     for (size_t v = 0; v < best_.size(); ++v)
-      if (reorderable(static_cast<ValueId>(v)))
-        best_[v][1] = reorder_cycles(graph_.values[v].shape);
+      if (reorderable(static_cast<ValueId>(v))) best_[v][1] = reorder_cycles(graph_.values[v].shape);
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const TypedNode& node = graph_.nodes[i];
       if (node.dead) continue;
@@ -114,7 +112,8 @@ class Chooser {
   double cost_with_inputs(const TypedNode& node, const Candidate& c) const {
     double cycles = c.cycles;
     for (size_t k = 0; k < node.inputs.size(); ++k)
-      if (is_data(node.inputs[k])) cycles += best_[static_cast<size_t>(node.inputs[k])][static_cast<size_t>(c.inputs[k])];
+      if (is_data(node.inputs[k]))
+        cycles += best_[static_cast<size_t>(node.inputs[k])][static_cast<size_t>(c.inputs[k])];
     return cycles;
   }
 

@@ -20,13 +20,14 @@ void bind_dims(const Graph& graph, const std::map<std::string, Shape>& shapes, s
       if (name.empty()) continue;
       const auto [bound, is_new] = dims.try_emplace(name, it->second[d]);
       if (!is_new && bound->second != it->second[d])
-        fail("input '" + input.name + "'", text("dimension '", name, "'=", it->second[d]), text("must be ", bound->second, " as elsewhere"));
+        fail("input '" + input.name + "'", text("dimension '", name, "'=", it->second[d]),
+             text("must be ", bound->second, " as elsewhere"));
     }
   }
 }
 
-/// Plans that a model keeps for inputs of shapes that it has seen; a text model fed in lengths as they come would keep one
-/// a length.
+/// Plans that a model keeps for inputs of shapes that it has seen; a text model fed in lengths as they come would keep
+/// one a length.
 constexpr size_t kMostPlans = 8;
 
 struct KeyedPlan {
@@ -115,7 +116,8 @@ struct CompiledModel::Impl {
   }
 };
 
-CompiledModel::CompiledModel(Graph graph, const Registry& registry, LoadOptions options) : impl_(std::make_shared<Impl>()) {
+CompiledModel::CompiledModel(Graph graph, const Registry& registry, LoadOptions options)
+    : impl_(std::make_shared<Impl>()) {
   if (options.threads < 1) fail("threads", text(options.threads), "must be at least 1", ErrorCode::usage);
   impl_->graph = std::move(graph);
   impl_->registry = registry;
@@ -155,14 +157,19 @@ std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shap
   Binding light = impl_->binding(shapes, values);
   light.evaluate_weights = false;
   impl_->check_macs(estimate_graph(type_graph(impl_->graph, impl_->registry, light)));
-  PlanOptions plan_options{impl_->isa, impl_->options.threads, impl_->options.max_memory, impl_->options.rewrite,
-                           impl_->options.stream, impl_->options.max_macs};
+  PlanOptions plan_options{impl_->isa,
+                           impl_->options.threads,
+                           impl_->options.max_memory,
+                           impl_->options.rewrite,
+                           impl_->options.stream,
+                           impl_->options.max_macs};
   auto plan = make_plan(type_graph(impl_->graph, impl_->registry, binding), impl_->registry.rules, plan_options);
   impl_->add_plan(std::move(key), plan);
   return plan;
 }
 
-Estimate CompiledModel::estimate(const std::map<std::string, Shape>& shapes, const std::map<std::string, Tensor>& values) const {
+Estimate CompiledModel::estimate(const std::map<std::string, Shape>& shapes,
+                                 const std::map<std::string, Tensor>& values) const {
   Binding binding = impl_->binding(shapes, values);
   binding.evaluate_weights = false;
   return estimate_graph(type_graph(impl_->graph, impl_->registry, binding));

@@ -297,8 +297,8 @@ class Planner final : public Preparation {
     }
   }
 
-  /// The buffer of an input that output `id` may overwrite, or -1: the root dies here, is the plan's own, and has as many
-  /// bytes in the same layout.
+  /// The buffer of an input that output `id` may overwrite, or -1: the root dies here, is the plan's own, and has as
+  /// many bytes in the same layout.
   BufferId reusable_input(ValueId id, Layout layout) const {
     const TypedNode& node = *node_;
     for (size_t k = 0; k < node.inputs.size(); ++k) {

@@ -1,6 +1,6 @@
 #pragma once
-// A plan: steps in order over buffers at fixed offsets, for one set of input shapes. Immutable once made; contexts bind it
-// to their own buffers.
+// A plan: steps in order over buffers at fixed offsets, for one set of input shapes. Immutable once made; contexts bind
+// it to their own buffers.
 #include <map>
 #include <memory>
 #include <string>

@@ -30,8 +30,8 @@ class Preparation {
   /// Arena bytes that live while this layer runs.
   virtual BufferId add_scratch(size_t bytes) = 0;
 
-  /// Bytes that belong to a context and outlive its runs: recurrent state, caches. `initial`: what a new or reset context
-  /// finds there, as many bytes, or empty for zero. `growth`: bytes that each step adds to what is kept there.
+  /// Bytes that belong to a context and outlive its runs: recurrent state, caches. `initial`: what a new or reset
+  /// context finds there, as many bytes, or empty for zero. `growth`: bytes that each step adds to what is kept there.
   virtual BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial = {}, size_t growth = 0) = 0;
 
   // For layers with bodies.
@@ -47,7 +47,8 @@ class Preparation {
   virtual void add_step(std::unique_ptr<Step> step) = 0;
 
   /// Appends a kernel step. Usage:
-  ///   add_kernel<[](const KernelTable& t) { return t.pool; }>(args, {{offsetof(PoolArgs, x), in.buffer}}, planned, cycles);
+  ///   add_kernel<[](const KernelTable& t) { return t.pool; }>(args, {{offsetof(PoolArgs, x), in.buffer}}, planned,
+  ///   cycles);
   template <auto Select, class Args>
   KernelStep<Args, Select>& add_kernel(const Args& args, std::vector<PointerBinding> pointers, const Planned& planned,
                                        double cycles) {

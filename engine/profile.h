@@ -10,10 +10,10 @@
 namespace tally {
 
 struct ProfileOptions {
-  int repeats = 0;              ///< timed runs; 0: as many as `seconds` allow, at least 5 and at most 2000
-  double seconds = 0.5;         ///< time budget of the timing pass
+  int repeats = 0;       ///< timed runs; 0: as many as `seconds` allow, at least 5 and at most 2000
+  double seconds = 0.5;  ///< time budget of the timing pass
   int warmup = 3;
-  bool measure_overhead = true; ///< also times runs that count, for `tally_overhead`
+  bool measure_overhead = true;  ///< also times runs that count, for `tally_overhead`
 };
 
 /// Order statistics of a sample, in ns.
@@ -51,8 +51,8 @@ struct StepFigures {
   Distribution ns;  ///< source: timer
 };
 
-/// Figures of each of `steps` time steps from a reset on: counted in one pass, timed in others that repeat the sequence.
-/// `enter(k)` sets the inputs of step k and is not timed. Leaves the outputs of the last step.
+/// Figures of each of `steps` time steps from a reset on: counted in one pass, timed in others that repeat the
+/// sequence. `enter(k)` sets the inputs of step k and is not timed. Leaves the outputs of the last step.
 std::vector<StepFigures> profile_steps(Context& context, int64_t steps, const std::function<void(int64_t)>& enter,
                                        const ProfileOptions& options = {});
 

@@ -26,11 +26,12 @@ class Rewriter {
   /// A new constant; `source` names it for counting.
   ValueId add_constant(Tensor tensor, std::string name);
 
-  /// Node `index` gets `layer` and `inputs`, and takes over `absorbed` (a producer or consumer that dies), whose estimate
-  /// rows it then stands for. Outputs become the absorbed consumer's where `take_outputs`.
-  void absorb(int index, int absorbed, std::shared_ptr<const Layer> layer, std::vector<ValueId> inputs, bool take_outputs);
-  /// Removes a node that does nothing: its output's readers read its input `input` instead. Its rows go to the node that
-  /// computes that input, or else to a reader.
+  /// Node `index` gets `layer` and `inputs`, and takes over `absorbed` (a producer or consumer that dies), whose
+  /// estimate rows it then stands for. Outputs become the absorbed consumer's where `take_outputs`.
+  void absorb(int index, int absorbed, std::shared_ptr<const Layer> layer, std::vector<ValueId> inputs,
+              bool take_outputs);
+  /// Removes a node that does nothing: its output's readers read its input `input` instead. Its rows go to the node
+  /// that computes that input, or else to a reader.
   void bypass(int index, int input);
 
   /// Applies the rules until none matches.

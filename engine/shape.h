@@ -21,7 +21,8 @@ struct Dim {
 /// a·b, or nothing where it overflows int64 (operands >= 0).
 std::optional<int64_t> checked_multiply(int64_t a, int64_t b);
 
-/// Product of the extents. Throws Error(limit) naming `who` where it, or its size in bytes at 16 bytes an element, overflows.
+/// Product of the extents. Throws Error(limit) naming `who` where it, or its size in bytes at 16 bytes an element,
+/// overflows.
 int64_t element_count(const Shape& shape, const std::string& who = "tensor");
 
 /// "1x6x28x28"; a scalar is "scalar".

@@ -1,6 +1,6 @@
 #pragma once
-// Steps: what a plan runs. A Step is made when a plan is made and belongs to it; each context binds it to its own buffers
-// once, so that a run only calls.
+// Steps: what a plan runs. A Step is made when a plan is made and belongs to it; each context binds it to its own
+// buffers once, so that a run only calls.
 #include <array>
 #include <cstring>
 #include <memory>
@@ -18,7 +18,8 @@ struct BufferTable {
   std::vector<std::byte*> address;
 };
 
-/// Bounds the loops of a run whose trips data decide: by what their trips are worth in multiply-accumulates, as planned.
+/// Bounds the loops of a run whose trips data decide: by what their trips are worth in multiply-accumulates, as
+/// planned.
 struct TripBudget {
   int64_t left = 0;
   const std::string* ended = nullptr;  ///< label of the first loop that wanted more, and was ended
@@ -34,8 +35,8 @@ struct TripBudget {
 /// What changes from run to run.
 struct RunEnv {
   const KernelTable* kernels = nullptr;
-  Tally* tally = nullptr;  ///< of this thread and layer; null when not counting
-  int64_t position = 0;    ///< time steps since the context's reset; 0 in whole runs
+  Tally* tally = nullptr;       ///< of this thread and layer; null when not counting
+  int64_t position = 0;         ///< time steps since the context's reset; 0 in whole runs
   TripBudget* trips = nullptr;  ///< null: no bound
 };
 
@@ -56,9 +57,9 @@ class Step {
   /// True where no kernel runs but a plain loop of ours, which issues no lanes of an instruction set.
   virtual bool on_host() const { return false; }
 
-  int64_t items = 1;       ///< independent pieces of work
-  double cycles = 0;       ///< planned cost on one core, for choosing threads
-  Planned planned;         ///< what it will count
+  int64_t items = 1;  ///< independent pieces of work
+  double cycles = 0;  ///< planned cost on one core, for choosing threads
+  Planned planned;    ///< what it will count
 };
 
 /// A pointer operand of a kernel's arguments.
@@ -68,8 +69,9 @@ struct PointerBinding {
   int64_t byte_offset = 0;
 };
 
-/// A step that calls one kernel of the table. `Select`: KernelTable → kernel, so that counting and timing passes run the
-/// same step through their own tables. `owned`: tables that the arguments point to (regions, segments, tap offsets).
+/// A step that calls one kernel of the table. `Select`: KernelTable → kernel, so that counting and timing passes run
+/// the same step through their own tables. `owned`: tables that the arguments point to (regions, segments, tap
+/// offsets).
 template <class Args, auto Select>
 class KernelStep : public Step {
  public:
@@ -98,15 +100,15 @@ class KernelStep : public Step {
   struct Bound : BoundStep {
     Args args;
     void run(const RunEnv& env, int64_t begin, int64_t end) const noexcept override {
-      Select(*env.kernels)(args, begin, end, env.tally);
+      Select (*env.kernels)(args, begin, end, env.tally);
     }
   };
 };
 
-/// A step that calls a function of ours on the host, for element types and attributes that no kernel serves: slow, plain
-/// and right. F: void(const std::vector<std::byte*>& operands, int64_t begin, int64_t end, Tally*) noexcept, operands in
-/// the order of `ids`; it adds to the tally (when not null) what it moves and multiplies. Its products count as macs and
-/// never as lanes: they are made in double or in integers, one by one.
+/// A step that calls a function of ours on the host, for element types and attributes that no kernel serves: slow,
+/// plain and right. F: void(const std::vector<std::byte*>& operands, int64_t begin, int64_t end, Tally*) noexcept,
+/// operands in the order of `ids`; it adds to the tally (when not null) what it moves and multiplies. Its products
+/// count as macs and never as lanes: they are made in double or in integers, one by one.
 template <class F>
 class HostStep : public Step {
  public:

@@ -8,8 +8,8 @@
 
 namespace tally {
 
-/// A dense row-major tensor. Copies share the bytes, which are never changed once shared. A tensor may know its type and
-/// shape only (`has_data()` false): weights whose values nobody needs, as in `estimate`.
+/// A dense row-major tensor. Copies share the bytes, which are never changed once shared. A tensor may know its type
+/// and shape only (`has_data()` false): weights whose values nobody needs, as in `estimate`.
 class Tensor {
  public:
   Tensor() = default;
@@ -30,9 +30,13 @@ class Tensor {
   const void* data() const;
   void* mutable_data();  ///< the caller makes sure that no copy is shared
   template <class T>
-  std::span<const T> values() const { return {static_cast<const T*>(data()), static_cast<size_t>(elements_)}; }
+  std::span<const T> values() const {
+    return {static_cast<const T*>(data()), static_cast<size_t>(elements_)};
+  }
   template <class T>
-  std::span<T> mutable_values() { return {static_cast<T*>(mutable_data()), static_cast<size_t>(elements_)}; }
+  std::span<T> mutable_values() {
+    return {static_cast<T*>(mutable_data()), static_cast<size_t>(elements_)};
+  }
 
   /// Same bytes, another shape of as many elements.
   Tensor reshaped(Shape shape) const;
@@ -50,7 +54,8 @@ class Tensor {
 template <class T>
 Tensor Tensor::of(DType dtype, Shape shape, std::span<const T> values) {
   Tensor t(dtype, std::move(shape));
-  for (size_t i = 0; i < values.size() && i < static_cast<size_t>(t.elements_); ++i) t.mutable_values<T>()[i] = values[i];
+  for (size_t i = 0; i < values.size() && i < static_cast<size_t>(t.elements_); ++i)
+    t.mutable_values<T>()[i] = values[i];
   return t;
 }
 

@@ -4,8 +4,8 @@ namespace tally {
 
 namespace {
 
-/// Work that threads must save before they are worth waking (17–39 µs on the machines measured) and, once awake, before a
-/// step is worth a barrier.
+/// Work that threads must save before they are worth waking (17–39 µs on the machines measured) and, once awake, before
+/// a step is worth a barrier.
 constexpr double kCyclesToWake = 150e3;
 constexpr double kCyclesToShare = 8e3;
 

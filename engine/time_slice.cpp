@@ -39,8 +39,7 @@ class SliceStep final : public Step {
 
     void run(const RunEnv& env, int64_t, int64_t) const noexcept override {
       const int64_t at = std::min(env.position, extent - 1);
-      for (int64_t i = 0; i < outer; ++i)
-        copy_once(y + i * piece, table + (i * extent + at) * piece, piece);
+      for (int64_t i = 0; i < outer; ++i) copy_once(y + i * piece, table + (i * extent + at) * piece, piece);
       if (!env.tally) return;
       env.tally->bytes_loaded += outer * piece;
       env.tally->bytes_stored += outer * piece;

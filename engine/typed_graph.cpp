@@ -21,7 +21,9 @@ class UnknownLayer final : public Layer {
     cost.reason = reason_;
     return cost;
   }
-  std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType>) const override { refuse(); }
+  std::vector<Candidate> candidates(const PlanContext&, Operands, std::span<const TensorType>) const override {
+    refuse();
+  }
   void prepare(const Candidate&, Preparation&) const override { refuse(); }
 
  private:
@@ -193,7 +195,8 @@ class Typer {
     if (bound == binding_.dims.end() || dim.name.empty())
       fail(who, "dimension " + (dim.name.empty() ? std::string("?") : "'" + dim.name + "'"),
            "must be bound (--dim NAME=N, or an input that fixes it)", ErrorCode::usage);
-    if (bound->second < 0) fail(who, text("dimension '", dim.name, "'=", bound->second), "must be >= 0", ErrorCode::usage);
+    if (bound->second < 0)
+      fail(who, text("dimension '", dim.name, "'=", bound->second), "must be >= 0", ErrorCode::usage);
     return bound->second;
   }
 
@@ -209,8 +212,8 @@ class Typer {
   void check_size(const std::string& who, const TensorType& type) const {
     const auto bytes = static_cast<int64_t>(bytes_of(type.dtype, static_cast<size_t>(element_count(type.shape, who))));
     if (bytes > binding_.max_tensor_bytes)
-      fail(who, text("a tensor of ", bytes, " bytes"), text("must be at most ", binding_.max_tensor_bytes, " (--max-memory)"),
-           ErrorCode::limit);
+      fail(who, text("a tensor of ", bytes, " bytes"),
+           text("must be at most ", binding_.max_tensor_bytes, " (--max-memory)"), ErrorCode::limit);
   }
 
   /// Why a node's cost cannot be known; empty: it can.
@@ -272,8 +275,8 @@ class Typer {
       if (!folded.empty()) {
         value.constant = folded[i];
         const bool same = typed.layer->keeps_identity() && !typed.inputs.empty() && typed.inputs[0] != kAbsent;
-        value.source = same ? out_.values[static_cast<size_t>(typed.inputs[0])].source
-                            : scopes_.back().prefix + node.outputs[i];
+        value.source =
+            same ? out_.values[static_cast<size_t>(typed.inputs[0])].source : scopes_.back().prefix + node.outputs[i];
       }
       typed.outputs.push_back(add_value(std::move(value)));
       wanted = true;

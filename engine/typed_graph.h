@@ -17,7 +17,7 @@ struct TypedValue {
   DType dtype = DType::undefined;
   Shape shape;
   std::optional<Tensor> constant;
-  std::string source;  ///< of a constant: the tensor that it is, for counting params once
+  std::string source;        ///< of a constant: the tensor that it is, for counting params once
   std::string unknown = {};  ///< why type and shape are not known (Binding::allow_unknown); empty: they are
 };
 
@@ -51,15 +51,15 @@ struct FoldingBudget {
 
 /// What is known of a run before planning it.
 struct Binding {
-  std::map<std::string, int64_t> dims;       ///< symbolic dimensions
-  std::map<std::string, Shape> shapes;       ///< of inputs whose declaration leaves some open
-  std::map<std::string, Tensor> values;      ///< of shape-carrying inputs
-  bool evaluate_weights = true;              ///< false (estimate): large constants keep type and shape only
-  int64_t max_tensor_bytes = int64_t{1} << 40; ///< of any one tensor
-  int64_t max_trips = kDefaultMaxWork;      ///< of all loops in one inference
+  std::map<std::string, int64_t> dims;          ///< symbolic dimensions
+  std::map<std::string, Shape> shapes;          ///< of inputs whose declaration leaves some open
+  std::map<std::string, Tensor> values;         ///< of shape-carrying inputs
+  bool evaluate_weights = true;                 ///< false (estimate): large constants keep type and shape only
+  int64_t max_tensor_bytes = int64_t{1} << 40;  ///< of any one tensor
+  int64_t max_trips = kDefaultMaxWork;          ///< of all loops in one inference
   /// Copies share it, so that graphs within graphs draw on one account.
   std::shared_ptr<FoldingBudget> folding = std::make_shared<FoldingBudget>();
-  bool allow_unknown = false;                ///< unknown operators, and all that follows them, become layers of unknown cost
+  bool allow_unknown = false;  ///< unknown operators, and all that follows them, become layers of unknown cost
 };
 
 /// Names that a graph does not compute and whose values planning needs: those that reach an operand with needs_value().
@@ -68,7 +68,8 @@ std::set<std::string> names_needed(const Graph& graph, const Registry& registry)
 
 /// Names of the graph inputs whose values planning needs: those that reach an operand with needs_value().
 /// Operators that the registry does not know throw Error(model), or with `allow_unknown` need no values.
-std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registry& registry, bool allow_unknown = false);
+std::vector<std::string> shape_carrying_inputs(const Graph& graph, const Registry& registry,
+                                               bool allow_unknown = false);
 
 /// Throws Error(model) naming what is missing or contradictory.
 TypedGraph type_graph(const Graph& graph, const Registry& registry, const Binding& binding);

@@ -6,8 +6,8 @@ namespace tally {
 
 enum class UnaryFunction { relu, clip, tanh, sigmoid, exp };
 
-/// Operands: X, and for Clip from opset 11 optional min and max (one element each). NaN stays NaN; where min > max every
-/// element becomes max.
+/// Operands: X, and for Clip from opset 11 optional min and max (one element each). NaN stays NaN; where min > max
+/// every element becomes max.
 class Unary final : public Layer, public OffersEpilogue {
  public:
   static constexpr int kX = 0, kMin = 1, kMax = 2;

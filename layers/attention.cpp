@@ -149,8 +149,8 @@ std::vector<TensorType> Attention::infer(Operands in) const {
   return {{type, y}, {type, {x.B, x.G, x.M, x.d}}, {in[kV].dtype, {x.B, x.G, x.M, x.e}}, {type, {x.B, x.H, x.N, x.M}}};
 }
 
-// Scores B·H·N·M·d and context B·H·N·M·e products; a row of M scores is a Softmax; the body scales Q and the keys of every
-// query head, adds a mask (zeros where there is none) and may cap: a quotient, a product and a tanh a score.
+// Scores B·H·N·M·d and context B·H·N·M·e products; a row of M scores is a Softmax; the body scales Q and the keys of
+// every query head, adds a mask (zeros where there is none) and may cap: a quotient, a product and a tanh a score.
 Cost Attention::cost(Operands in, std::span<const TensorType>) const {
   const AttentionExtents x = extents(in);
   const int64_t heads = x.B * x.H, M = x.M;

@@ -1,6 +1,6 @@
 #pragma once
-// Attention: Y = softmax(scale · Q·Kᵀ + mask) · V over heads (ONNX Attention, opset 23 and 24), also what the rewrite rules
-// recognise in graphs that spell it out.
+// Attention: Y = softmax(scale · Q·Kᵀ + mask) · V over heads (ONNX Attention, opset 23 and 24), also what the rewrite
+// rules recognise in graphs that spell it out.
 #include <memory>
 #include <optional>
 

@@ -148,7 +148,8 @@ void prepare_attention_host(const AttentionTask& task, const Candidate& candidat
   loads(scores * x.e * v_bytes, v.constant);
   if (run.masked) {
     const int64_t columns = std::min(run.mask.columns, x.M);
-    loads(x.B * x.H * run.x.N * columns * bytes_of_input(Attention::kMask), task.in[Attention::kMask].constant != nullptr);
+    loads(x.B * x.H * run.x.N * columns * bytes_of_input(Attention::kMask),
+          task.in[Attention::kMask].constant != nullptr);
   }
   if (run.counted) loads(8 * x.B * x.H * run.x.N, task.in[Attention::kSeqLen].constant != nullptr);
   planned.stored_outputs = planned.tally.bytes_stored =

@@ -80,8 +80,8 @@ AttentionArgs masked_arguments(const AttentionTask& task) {
   return args;
 }
 
-/// Writes a float mask [B, 1 or H, N, M] that joins attn_mask, what lies beyond its columns, nonpad_kv_seqlen and the causal
-/// frontier that moves with it. Returns its buffer.
+/// Writes a float mask [B, 1 or H, N, M] that joins attn_mask, what lies beyond its columns, nonpad_kv_seqlen and the
+/// causal frontier that moves with it. Returns its buffer.
 BufferId build_mask(const AttentionTask& task, const AttentionArgs& args, Preparation& p) {
   const AttentionExtents x = task.x;
   const bool masked = task.has(Attention::kMask), counted = task.has(Attention::kSeqLen);

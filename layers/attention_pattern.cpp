@@ -1,6 +1,6 @@
-// Attention spelled out: MatMul(Q, Kᵀ) → scale → mask → Softmax → MatMul(V), with heads split, moved and merged by Reshape
-// and Transpose, keys and values repeated for the query heads that share them, and causal masks kept as constants. The whole
-// becomes one layer that reads [B, N, H·d] as it lies and never writes the scores.
+// Attention spelled out: MatMul(Q, Kᵀ) → scale → mask → Softmax → MatMul(V), with heads split, moved and merged by
+// Reshape and Transpose, keys and values repeated for the query heads that share them, and causal masks kept as
+// constants. The whole becomes one layer that reads [B, N, H·d] as it lies and never writes the scores.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -210,8 +210,8 @@ class AttentionMatch {
     return offer ? offer->permutation(match_.shape(match_.in(node, 0)).size()) : std::vector<size_t>{};
   }
 
-  /// Back from an operand of a product with these axes to where its rows come from. Keeps what it took of the way; what it
-  /// finds must have heads apart or interleaved.
+  /// Back from an operand of a product with these axes to where its rows come from. Keeps what it took of the way; what
+  /// it finds must have heads apart or interleaved.
   std::optional<Source> walk(ValueId value, Axes axes) {
     if (match_.shape(value).size() != 4) return {};
     Source at{value, HeadLayout::apart, match_.shape(value)[position(axes, kHead)], 1, match_.taken()};

@@ -82,8 +82,8 @@ class CachedAttention final : public Step {
   };
 };
 
-/// One step of a causal Attention over at most `capacity` time steps. Operands hold one row each; a mask, if any, one row of
-/// `capacity` columns.
+/// One step of a causal Attention over at most `capacity` time steps. Operands hold one row each; a mask, if any, one
+/// row of `capacity` columns.
 class AttentionStep final : public Attention {
  public:
   AttentionStep(const Attention& whole, AttentionSpec spec, int64_t capacity, std::string name)
@@ -91,8 +91,8 @@ class AttentionStep final : public Attention {
 
   std::vector<TensorType> infer(Operands in) const override { return Attention::infer(without_mask(in)); }
 
-  // As the last step has it, which sees all the cache; the keys that earlier ones do not see are macs_masked, here those of
-  // the first.
+  // As the last step has it, which sees all the cache; the keys that earlier ones do not see are macs_masked, here
+  // those of the first.
   Cost cost(Operands in, std::span<const TensorType> out) const override {
     Cost cost = Attention::cost(without_mask(in), out);
     const AttentionExtents x = extents(in);

@@ -1,6 +1,6 @@
 #pragma once
-// A body's plan as part of a step: its buffers are those of the plan around it, so that nothing is allocated when it runs,
-// and it counts into the tally of the node whose body it is.
+// A body's plan as part of a step: its buffers are those of the plan around it, so that nothing is allocated when it
+// runs, and it counts into the tally of the node whose body it is.
 #include <memory>
 #include <vector>
 

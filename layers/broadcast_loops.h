@@ -18,8 +18,9 @@ struct Aligned {
   Shape strides;  ///< in elements, ONNX's order of dimensions
 };
 
-/// The loops over a dense result of `shape` in `layout`, outermost first, neighbours that all three tensors walk alike made
-/// one; loops of one turn left out. In channels_last the innermost runs over all `channel_stride` channels a pixel holds.
+/// The loops over a dense result of `shape` in `layout`, outermost first, neighbours that all three tensors walk alike
+/// made one; loops of one turn left out. In channels_last the innermost runs over all `channel_stride` channels a pixel
+/// holds.
 std::vector<PairLoop> pair_loops(const Shape& shape, Layout layout, int64_t channel_stride, const Aligned& a,
                                  const Aligned& b);
 

@@ -8,7 +8,8 @@
 //   tally::RunRecord record = context.make_record(true, false);
 //   context.run_recorded(record);   // record.tallies: what the kernels did
 // A first-order recursive filter y_t = b·x_t + a·y_(t−1), two MACs a step, is a linear cell of one unit:
-//   auto y = b.rnn(x, b.constant({1, 1, 1}, {0.125f}), b.constant({1, 1, 1}, {0.875f}), {}, {.activations = {"Affine"}});
+//   auto y = b.rnn(x, b.constant({1, 1, 1}, {0.125f}), b.constant({1, 1, 1}, {0.875f}), {}, {.activations =
+//   {"Affine"}});
 #include <map>
 #include <string>
 #include <vector>
@@ -56,8 +57,8 @@ class Builder {
     bool batch_first = false;  ///< x [B, T, I]
     Value sequence_lens = {}, initial_h = {}, initial_c = {}, peepholes = {};
   };
-  /// Outputs of a recurrent layer, D directions: y [T, D, B, H] stands for it; y_h and (LSTM) y_c [D, B, H] after the last
-  /// step. What is not used is not computed.
+  /// Outputs of a recurrent layer, D directions: y [T, D, B, H] stands for it; y_h and (LSTM) y_c [D, B, H] after the
+  /// last step. What is not used is not computed.
   struct Recurrence {
     Value y, y_h, y_c;
     operator Value() const { return y; }  // NOLINT(google-explicit-constructor): a layer's value is its first output
@@ -138,8 +139,8 @@ class Builder {
   /// Adds a graph output.
   void output(const Value& value);
 
-  /// The graph with these outputs, or with those of output(). Throws Error(usage) on values of another builder, Error(model)
-  /// where a name is given twice.
+  /// The graph with these outputs, or with those of output(). Throws Error(usage) on values of another builder,
+  /// Error(model) where a name is given twice.
   Graph graph(const std::vector<Value>& outputs = {}) const;
   /// The model of the graph with the outputs of output().
   Model build(LoadOptions options = {}) const { return Model(graph(), std::move(options)); }

@@ -1,5 +1,5 @@
-// Cast: Y = X in another element type. To integers fractions are cut off; values that do not fit are brought to the nearest
-// that does, NaN becomes 0; to boolean everything but 0 is true.
+// Cast: Y = X in another element type. To integers fractions are cut off; values that do not fit are brought to the
+// nearest that does, NaN becomes 0; to boolean everything but 0 is true.
 #include <cmath>
 #include <limits>
 

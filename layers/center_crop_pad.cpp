@@ -1,5 +1,5 @@
-// CenterCropPad: axes longer than asked for are cut at both ends, shorter ones padded with zeros; where the difference is odd,
-// the end gets one more.
+// CenterCropPad: axes longer than asked for are cut at both ends, shorter ones padded with zeros; where the difference
+// is odd, the end gets one more.
 #include "tally/layers/pad.h"
 
 namespace tally {

@@ -1,5 +1,5 @@
-// Compress: Y = the slices of X along one axis (or, without axis, the elements of X laid flat) where the condition is true.
-// The condition must be known when a plan is made, X need not be.
+// Compress: Y = the slices of X along one axis (or, without axis, the elements of X laid flat) where the condition is
+// true. The condition must be known when a plan is made, X need not be.
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/gather_step.h"
 #include "tally/layers/indices.h"

@@ -1,6 +1,6 @@
 #pragma once
-// Layers that only move elements whose places are known when a plan is made: Slice, Split, Expand, Tile, DepthToSpace, …
-// Each says which boxes of its inputs go where; one base plans and runs the copies, whatever the element type.
+// Layers that only move elements whose places are known when a plan is made: Slice, Split, Expand, Tile, DepthToSpace,
+// … Each says which boxes of its inputs go where; one base plans and runs the copies, whatever the element type.
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/placement.h"
 
@@ -29,8 +29,8 @@ class CopyLayer : public Layer {
  protected:
   /// May data and outputs lie channels_last, where their types do?
   virtual bool moves_channels_last() const { return false; }
-  /// The copies; together they write every element of every wanted output once. `y`: one an output, without a buffer where
-  /// it is not wanted.
+  /// The copies; together they write every element of every wanted output once. `y`: one an output, without a buffer
+  /// where it is not wanted.
   virtual std::vector<Move> moves(Operands in, const Placement& x, std::span<const Placement> y) const = 0;
 };
 

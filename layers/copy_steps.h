@@ -11,8 +11,9 @@ struct CopyLoop {
   int64_t size = 1, x_stride = 0, y_stride = 0;
 };
 
-/// copy_nd arguments, pointers aside, for y[Σ i_d·y_stride_d] = x[Σ i_d·x_stride_d]. Loops come in any order; those that
-/// follow each other in both tensors become one. Throws Error(limit) naming `who` where more than kCopyRank remain.
+/// copy_nd arguments, pointers aside, for y[Σ i_d·y_stride_d] = x[Σ i_d·x_stride_d]. Loops come in any order; those
+/// that follow each other in both tensors become one. Throws Error(limit) naming `who` where more than kCopyRank
+/// remain.
 CopyArgs copy_args(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who);
 
 /// One of the copies that together make one of more dimensions than a kernel walks; offsets in elements.
@@ -25,8 +26,8 @@ struct CopyPart {
 /// own; none where there is nothing to move. Throws Error(limit) naming `who` where there would be very many.
 std::vector<CopyPart> copy_parts(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who);
 
-/// Planned cycles: those of the bytes moved where rows are adjacent on both sides, else 2 an element as measured for changes
-/// of layout.
+/// Planned cycles: those of the bytes moved where rows are adjacent on both sides, else 2 an element as measured for
+/// changes of layout.
 double copy_cycles(const CopyArgs& args, const Geometry& geometry);
 
 /// One side of a copy.

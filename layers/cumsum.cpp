@@ -1,5 +1,5 @@
-// CumSum: y_j = Σ x_k over k ≤ j along one axis (k < j with `exclusive`; from the end with `reverse`). ONNX CumSum, opset 11
-// to 24. Reals are summed in double, integers wrap.
+// CumSum: y_j = Σ x_k over k ≤ j along one axis (k < j with `exclusive`; from the end with `reverse`). ONNX CumSum,
+// opset 11 to 24. Reals are summed in double, integers wrap.
 #include "tally/layers/formula.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"

@@ -1,6 +1,6 @@
-// NonZero: the positions of the elements that are not zero, [rank, count], in row-major order. Unique: the distinct elements
-// (or slices along an axis), where each first occurs, which of them every element is, and how often each occurs. Both shapes
-// depend on the data, so that it must be known when a plan is made.
+// NonZero: the positions of the elements that are not zero, [rank, count], in row-major order. Unique: the distinct
+// elements (or slices along an axis), where each first occurs, which of them every element is, and how often each
+// occurs. Both shapes depend on the data, so that it must be known when a plan is made.
 #include <algorithm>
 #include <cmath>
 #include <cstring>

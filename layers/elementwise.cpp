@@ -107,7 +107,8 @@ StreamStep Binary::stream(Operands in, std::span<const int> time_axes) const {
   return stream_aligned(in, time_axes, std::array{0, at});
 }
 
-// ----------------------------------------------------------------------------------------------------------- absorption
+// -----------------------------------------------------------------------------------------------------------
+// absorption
 
 std::optional<ChannelMap> Binary::channel_map(Operands in, int data, int64_t axis) const {
   const int other = 1 - data;

@@ -4,8 +4,9 @@
 
 namespace tally {
 
-/// Two operands of any shapes that broadcast together (before opset 7: B to A, by the attributes `broadcast` and `axis`).
-/// Integers wrap; integer division truncates towards zero and gives 0 where the divisor is 0. Sum of two is an Add.
+/// Two operands of any shapes that broadcast together (before opset 7: B to A, by the attributes `broadcast` and
+/// `axis`). Integers wrap; integer division truncates towards zero and gives 0 where the divisor is 0. Sum of two is an
+/// Add.
 class Binary final : public Layer, public OffersChannelMap, public OffersAddition, public TakesEpilogue {
  public:
   static constexpr int kA = 0, kB = 1;

@@ -1,5 +1,5 @@
-// Gather: Y[…, j, …] = X[…, indices[j], …], the axis of X replaced by the axes of the indices: embedding tables, and single
-// elements of shapes.
+// Gather: Y[…, j, …] = X[…, indices[j], …], the axis of X replaced by the axes of the indices: embedding tables, and
+// single elements of shapes.
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/gather_step.h"
 #include "tally/layers/indices.h"
@@ -40,8 +40,8 @@ class OnlyStep final : public Layer {
   size_t axis_;
 };
 
-/// Operands: X, indices (int32 or int64). Indices known at load are checked there; others that lie outside read the nearest
-/// row, as a run cannot fail.
+/// Operands: X, indices (int32 or int64). Indices known at load are checked there; others that lie outside read the
+/// nearest row, as a run cannot fail.
 class Gather final : public Layer {
  public:
   explicit Gather(const Node& node) : Layer(node), name_(node.name), axis_(node.get_int("axis", 0)) {}

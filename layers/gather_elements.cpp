@@ -1,6 +1,6 @@
-// GatherElements: Y[i] = X[i, but indices[i] along the axis]. GatherND: Y[b, j, …] = X[b, indices[b, j], …], the indices'
-// last axis holding a tuple of coordinates. Indices known at load are checked there; others that lie outside read the
-// nearest element, as a run cannot fail.
+// GatherElements: Y[i] = X[i, but indices[i] along the axis]. GatherND: Y[b, j, …] = X[b, indices[b, j], …], the
+// indices' last axis holding a tuple of coordinates. Indices known at load are checked there; others that lie outside
+// read the nearest element, as a run cannot fail.
 #include "tally/layers/host_layer.h"
 #include "tally/layers/indices.h"
 #include "tally/layers/stream_axes.h"

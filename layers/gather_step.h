@@ -4,8 +4,8 @@
 
 namespace tally {
 
-/// y[o, k, :] = x[o, index[k], :], o < outer, k < count, rows of row_bytes; x has n rows an outer index. An index outside
-/// [−n, n) reads the nearest row (indices.h). Items: (o, k), k fastest.
+/// y[o, k, :] = x[o, index[k], :], o < outer, k < count, rows of row_bytes; x has n rows an outer index. An index
+/// outside [−n, n) reads the nearest row (indices.h). Items: (o, k), k fastest.
 struct GatherArgs {
   int64_t outer = 1, count = 0, n = 1, row_bytes = 0;
   bool wide_indices = true;  ///< int64, else int32

@@ -1,5 +1,5 @@
-// GridSample: Y[n, c, p…] = X[n, c] interpolated at grid[n, p…], whose last axis holds coordinates in [−1, 1], the innermost
-// axis of X first. Any number of axes from opset 20, two before.
+// GridSample: Y[n, c, p…] = X[n, c] interpolated at grid[n, p…], whose last axis holds coordinates in [−1, 1], the
+// innermost axis of X first. Any number of axes from opset 20, two before.
 #include <array>
 #include <cmath>
 

@@ -18,8 +18,9 @@ struct IndexReader {
   }
 };
 
-/// An index of an axis of n ≥ 1 elements as a position in it: negative ones count from the end. A run cannot fail, so what
-/// lies outside [−n, n) reads the nearest element there is: never memory outside the tensor, and as many bytes as planned.
+/// An index of an axis of n ≥ 1 elements as a position in it: negative ones count from the end. A run cannot fail, so
+/// what lies outside [−n, n) reads the nearest element there is: never memory outside the tensor, and as many bytes as
+/// planned.
 inline int64_t clamped_index(int64_t index, int64_t n) {
   return std::clamp<int64_t>(index < 0 ? index + n : index, 0, n - 1);
 }
@@ -43,8 +44,8 @@ inline int64_t row_offset(int64_t row, const Shape& sizes, const Shape& strides)
   return offset;
 }
 
-/// GatherElements and ScatterElements: a tensor of indices walked in order, each element paired with one of the data that
-/// lies at the same place but for one axis.
+/// GatherElements and ScatterElements: a tensor of indices walked in order, each element paired with one of the data
+/// that lies at the same place but for one axis.
 struct ElementWalk {
   Shape sizes, strides;  ///< of the outer dimensions of the indices; strides in the data, 0 along the axis
   int64_t rows = 1, inner = 1, inner_stride = 0;
@@ -68,8 +69,8 @@ struct IndexRun {
   int64_t begin = 0, count = 0, first = 0, step = 0;
 };
 
-/// A list of indices of an axis of n elements as evenly spaced runs, negative indices counted from the end; nothing where
-/// there would be more than `most`.
+/// A list of indices of an axis of n elements as evenly spaced runs, negative indices counted from the end; nothing
+/// where there would be more than `most`.
 std::optional<std::vector<IndexRun>> index_runs(const std::vector<int64_t>& indices, int64_t n, size_t most);
 
 }  // namespace tally

@@ -9,16 +9,17 @@
 
 namespace tally {
 
-/// Bytes that a trip copies between a tensor outside and an input or output of the body: a slice of what a loop scans, or
-/// a result to stack. x and y of `args` are where trip 0 of run 0 begins; `per_trip` and `per_run` move the outer one.
+/// Bytes that a trip copies between a tensor outside and an input or output of the body: a slice of what a loop scans,
+/// or a result to stack. x and y of `args` are where trip 0 of run 0 begins; `per_trip` and `per_run` move the outer
+/// one.
 struct TripCopy {
   CopyArgs args;
   BodyPlace outside, inside;
   int64_t per_trip = 0, per_run = 0;  ///< bytes, may be negative
 };
 
-/// A tensor that a trip finds as the trip before left it: copied from `after` to `before`. (Two bindings of the body that
-/// swap the places would save the copy, but loops within loops would double them at every depth.)
+/// A tensor that a trip finds as the trip before left it: copied from `after` to `before`. (Two bindings of the body
+/// that swap the places would save the copy, but loops within loops would double them at every depth.)
 struct Carried {
   BodyPlace before, after;  ///< the body's input and output
   BodyPlace first;          ///< its value before the first trip, outside
@@ -49,8 +50,8 @@ class LoopStep final : public Step {
   /// A trip's planned cycles as multiply-accumulates of a fast kernel.
   int64_t worth_of_trip() const;
 
-  /// Sets `planned` for `made` trips by run, and gives executed − ideal by cause: that of the bodies, and "control", all
-  /// that moves around them. Throws Error(limit).
+  /// Sets `planned` for `made` trips by run, and gives executed − ideal by cause: that of the bodies, and "control",
+  /// all that moves around them. Throws Error(limit).
   Gap plan_trips(const std::vector<int64_t>& made);
 
   std::unique_ptr<BoundStep> bind(const BufferTable& buffers) const override;

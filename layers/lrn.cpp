@@ -1,5 +1,5 @@
-// LRN: Y[n, c] = X[n, c] / (bias + alpha / size · Σ X[n, k]²)^beta over the `size` channels k from c − ⌊(size − 1)/2⌋ on that
-// exist. ONNX LRN, opset 1 to 24. By plain loops in double.
+// LRN: Y[n, c] = X[n, c] / (bias + alpha / size · Σ X[n, k]²)^beta over the `size` channels k from c − ⌊(size − 1)/2⌋
+// on that exist. ONNX LRN, opset 1 to 24. By plain loops in double.
 #include <algorithm>
 #include <cmath>
 

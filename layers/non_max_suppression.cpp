@@ -1,5 +1,6 @@
 // NonMaxSuppression: of the boxes of every class, the best by score, none that overlaps a better one by more than the
-// threshold; rows of batch, class, box. How many there are depends on the data, so that it must be known when a plan is made.
+// threshold; rows of batch, class, box. How many there are depends on the data, so that it must be known when a plan is
+// made.
 #include <algorithm>
 #include <array>
 #include <cmath>

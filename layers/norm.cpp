@@ -209,7 +209,8 @@ StreamStep BatchNormalization::stream(Operands in, std::span<const int> time_axe
   return stream_elements(in, time_axes);
 }
 
-// ----------------------------------------------------------------------------------------------------------- absorption
+// -----------------------------------------------------------------------------------------------------------
+// absorption
 
 std::optional<ChannelMap> BatchNormalization::channel_map(Operands in, int data, int64_t axis) const {
   if (data != kX || axis != 1 || epilogue_.activation != Activation::none) return {};

@@ -5,8 +5,8 @@
 
 namespace tally {
 
-/// Operands: X [N, C, …], scale, B, mean, var, each [C] (before opset 9 with spatial=0: [C, …], one an element of an image).
-/// With constant statistics one FMA an element, Y = X·s[c] + t[c], s and t folded in double.
+/// Operands: X [N, C, …], scale, B, mean, var, each [C] (before opset 9 with spatial=0: [C, …], one an element of an
+/// image). With constant statistics one FMA an element, Y = X·s[c] + t[c], s and t folded in double.
 class BatchNormalization final : public Layer, public OffersChannelMap, public TakesEpilogue {
  public:
   static constexpr int kX = 0, kScale = 1, kB = 2, kMean = 3, kVar = 4;

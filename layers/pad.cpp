@@ -24,8 +24,8 @@ PadMode mode_of(const Node& node) {
        node.opset >= 19 ? "must be constant, reflect, edge or wrap" : "must be constant, reflect or edge");
 }
 
-/// Where the run of outputs that holds position `at` (counted from the first element kept) begins and ends, in an axis of
-/// `n` elements that is extended without end, and what it reads.
+/// Where the run of outputs that holds position `at` (counted from the first element kept) begins and ends, in an axis
+/// of `n` elements that is extended without end, and what it reads.
 PadPiece endless_piece(int64_t at, int64_t n, PadMode mode) {
   if (mode == PadMode::edge || n == 1) return {at < 0 ? INT64_MIN : n, 0, at < 0 ? 0 : n - 1, 0, false};
   const int64_t period = mode == PadMode::wrap ? n : n - 1;
@@ -152,8 +152,8 @@ Cost Pad::cost(Operands, std::span<const TensorType>) const {
 
 namespace {
 
-/// Calls f(loops, x offset, y offset, fill) for every box of the result that one copy makes: axis by axis, and where a piece
-/// is filled, all that lies behind it at once.
+/// Calls f(loops, x offset, y offset, fill) for every box of the result that one copy makes: axis by axis, and where a
+/// piece is filled, all that lies behind it at once.
 struct PadBoxes {
   const std::vector<std::vector<PadPiece>>& pieces;
   const Placement &x, &y;

@@ -14,10 +14,10 @@ struct PadPiece {
   bool fill = false;
 };
 
-/// An axis of `in` elements padded by `before` and `after`, cut into pieces that each copy with one step. Negative pads are
-/// applied first; then constant fills, edge repeats the last element, reflect mirrors about it without repeating it (as
-/// often as it takes), wrap continues at the other end. Throws Error(model) naming `who` where there is nothing to repeat,
-/// Error(limit) where there would be very many pieces.
+/// An axis of `in` elements padded by `before` and `after`, cut into pieces that each copy with one step. Negative pads
+/// are applied first; then constant fills, edge repeats the last element, reflect mirrors about it without repeating it
+/// (as often as it takes), wrap continues at the other end. Throws Error(model) naming `who` where there is nothing to
+/// repeat, Error(limit) where there would be very many pieces.
 std::vector<PadPiece> pad_pieces(int64_t in, int64_t before, int64_t after, PadMode mode, const std::string& who);
 
 /// Operands: data, and from opset 11 pads (int64), optional constant_value (one element), from 18 optional axes.

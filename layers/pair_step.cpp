@@ -25,7 +25,8 @@ bool is_packed(const Operand& x, const Placement& y) {
   return x.constant != nullptr && y.layout == Layout::channels_last;
 }
 
-/// The elements of a plain constant in the order N, spatial…, C; padding channels are 1, so that nothing divides by zero.
+/// The elements of a plain constant in the order N, spatial…, C; padding channels are 1, so that nothing divides by
+/// zero.
 std::vector<float> pack_channels_last(const Tensor& constant, const Shape& aligned, const Shape& packed) {
   const Shape from = row_major_strides(aligned), to = placed_strides(packed, Layout::channels_last, packed[1]);
   std::vector<float> values(static_cast<size_t>(element_count(packed)), 1.0f);

@@ -4,8 +4,9 @@
 
 namespace tally {
 
-/// An operand of a pair, its shape brought to the result's rank, as it will lie beside a result in some layout. Constants are
-/// packed for channels_last: N, spatial…, C with C padded like the result's, dimensions that they broadcast left at 1.
+/// An operand of a pair, its shape brought to the result's rank, as it will lie beside a result in some layout.
+/// Constants are packed for channels_last: N, spatial…, C with C padded like the result's, dimensions that they
+/// broadcast left at 1.
 struct PairOperand {
   Aligned aligned;
   BufferId buffer = -1;
@@ -28,8 +29,8 @@ PairOperand place_pair_operand(Preparation& preparation, int input, const Shape&
 double pair_cycles(const Geometry& geometry, BinaryOp op, const PairOperand& a, const PairOperand& b,
                    const Placement& y);
 
-/// Appends the step, for any numeric type. float32 runs on the kernel; others in their own arithmetic: integers wrap, integer
-/// division truncates and gives 0 where the divisor is 0, 16-bit floats are rounded once.
+/// Appends the step, for any numeric type. float32 runs on the kernel; others in their own arithmetic: integers wrap,
+/// integer division truncates and gives 0 where the divisor is 0, 16-bit floats are rounded once.
 void add_pair_step(Preparation& preparation, BinaryOp op, const Epilogue& epilogue, const PairOperand& a,
                    const PairOperand& b, const Placement& y);
 

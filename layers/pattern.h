@@ -40,7 +40,8 @@ class Match {
   /// True where `layer` takes these operands and makes of them what node `last` puts out.
   bool gives_output(const Layer& layer, const std::vector<ValueId>& inputs, int last) const;
 
-  /// Node `last`, the latest of the taken ones, becomes `layer` of `op` with these operands and answers for all of them.
+  /// Node `last`, the latest of the taken ones, becomes `layer` of `op` with these operands and answers for all of
+  /// them.
   void replace(int last, std::string op, std::shared_ptr<const Layer> layer, std::vector<ValueId> inputs);
 
  private:

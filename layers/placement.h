@@ -7,8 +7,8 @@ namespace tally {
 /// Cycles that a step takes beside its work, for choosing only.
 inline constexpr double kStepCycles = 60;
 
-/// Element strides of the dimensions of `shape`, in ONNX's order, for a tensor in `layout`. `channel_stride`: channels that a
-/// pixel holds in channels_last.
+/// Element strides of the dimensions of `shape`, in ONNX's order, for a tensor in `layout`. `channel_stride`: channels
+/// that a pixel holds in channels_last.
 Shape placed_strides(const Shape& shape, Layout layout, int64_t channel_stride);
 inline Shape placed_strides(const Placement& p) { return placed_strides(p.type.shape, p.layout, p.channel_stride); }
 

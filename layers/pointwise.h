@@ -1,7 +1,7 @@
 #pragma once
 // Operators that make one element of the result from one element of each operand, as rows of a table: what an operator
-// takes, what it costs, what it computes. Relu, Clip, Tanh, Sigmoid and Exp (activation.h) and Add, Sub, Mul, Div and Sum
-// (elementwise.h) have layers of their own, which neighbours absorb.
+// takes, what it costs, what it computes. Relu, Clip, Tanh, Sigmoid and Exp (activation.h) and Add, Sub, Mul, Div and
+// Sum (elementwise.h) have layers of their own, which neighbours absorb.
 #include "tally/engine/preparation.h"
 #include "tally/layers/broadcast_loops.h"
 #include "tally/platforms/kernel_args.h"
@@ -26,8 +26,8 @@ struct PointwiseCost {
   int comparisons = 0, elementwise = 0, special = 0;
 };
 
-/// One operator. Reals are computed in double and rounded once; integers as their sign-extended 64 bits, of which the low
-/// ones remain; booleans are integers 0 and 1. Null: the type is not taken.
+/// One operator. Reals are computed in double and rounded once; integers as their sign-extended 64 bits, of which the
+/// low ones remain; booleans are integers 0 and 1. Null: the type is not taken.
 struct PointwiseRow {
   const char* op;
   const char* variant;  ///< what an attribute chose (approximate, direction), or ""

@@ -15,8 +15,8 @@ std::optional<UnaryArgs> power_kernel(double exponent, int64_t n);
 /// The kernel of a row of two or more operands; of Mean, what comes before its division.
 std::optional<BinaryOp> pair_kernel(const PointwiseRow& row);
 
-/// False for functions that have no value at 0, which the padding channels of channels_last hold: what follows may multiply
-/// those by zero.
+/// False for functions that have no value at 0, which the padding channels of channels_last hold: what follows may
+/// multiply those by zero.
 bool finite_at_zero(UnaryOp op);
 
 /// Appends y = op(x) over all elements that the placements hold.

@@ -98,8 +98,8 @@ std::vector<TensorType> Pool::infer(Operands in) const {
   return types;
 }
 
-// Πk taps an output, those on padding and in the last windows of ceil_mode included: a mean adds Πk − 1 times and divides
-// once, a maximum compares Πk − 1 times.
+// Πk taps an output, those on padding and in the last windows of ceil_mode included: a mean adds Πk − 1 times and
+// divides once, a maximum compares Πk − 1 times.
 Cost Pool::cost(Operands in, std::span<const TensorType> out) const {
   const PoolShape s = shape_of(in);
   const Factor outputs{"outputs", element_count(out[0].shape, label())};

@@ -38,7 +38,8 @@ class Pool final : public Layer, public TakesZeroPadding {
                                                  const std::vector<int64_t>& pads) const override;
 
  private:
-  /// Kernel arguments, pointers aside, where the kernel serves: float32, one or two spatial axes or all of them, no indices.
+  /// Kernel arguments, pointers aside, where the kernel serves: float32, one or two spatial axes or all of them, no
+  /// indices.
   std::optional<PoolArgs> kernel_args(Operands in, Layout layout, int64_t channel_stride) const;
 
   PoolKind kind_;

@@ -1,5 +1,5 @@
-// Range: Y[i] = start + i·delta, max(⌈(limit − start) / delta⌉, 0) of them. EyeLike: Y[i, j] = 1 where j − i = k, else 0.
-// Both are known when a plan is made.
+// Range: Y[i] = start + i·delta, max(⌈(limit − start) / delta⌉, 0) of them. EyeLike: Y[i, j] = 1 where j − i = k, else
+// 0. Both are known when a plan is made.
 #include <cmath>
 
 #include "tally/layers/element_type.h"

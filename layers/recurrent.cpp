@@ -130,8 +130,8 @@ Role Recurrent::role(int input, Operands) const {
   }
 }
 
-// RNN, LSTM, GRU, opset 1 to 22: every gate of a step is a product with W and one with R; two biases, given as a pair, are
-// one addition. By elements: LSTM f⊙c, i⊙g, their sum, o⊙h(c); GRU r⊙h, 1 − z, ⊙n, z⊙h, sum; one special function a
+// RNN, LSTM, GRU, opset 1 to 22: every gate of a step is a product with W and one with R; two biases, given as a pair,
+// are one addition. By elements: LSTM f⊙c, i⊙g, their sum, o⊙h(c); GRU r⊙h, 1 − z, ⊙n, z⊙h, sum; one special function a
 // gate, and LSTM's h(c).
 Cost Recurrent::cost(Operands in, std::span<const TensorType>) const {
   const RecurrentShape s = shape_of(in);
@@ -180,7 +180,8 @@ void Recurrent::prepare(const Candidate& candidate, Preparation& preparation) co
   kMethods[candidate.variant].prepare(task, candidate, preparation);
 }
 
-// ----------------------------------------------------------------------------------------------------------------- task
+// -----------------------------------------------------------------------------------------------------------------
+// task
 
 RecurrentTask::RecurrentTask(const Recurrent& layer, Operands operands, std::span<const TensorType> out)
     : shape(layer.shape_of(operands)), attributes(layer.attributes()), in(operands), stateful(layer.stateful()) {

@@ -1,7 +1,8 @@
 #pragma once
 // RNN (Elman), LSTM and GRU, ONNX opset 1 to 22. With x_t [I], h and c [H], · a product with a matrix, ⊙ by elements:
 //   RNN   h_t = f(W·x_t + R·h_(t−1) + Wb + Rb)
-//   LSTM  i = f(Wi·x_t + Ri·h_(t−1) + Pi⊙c_(t−1) + Wbi + Rbi), o and f alike (o with Po⊙c_t; f = 1 − i where input_forget)
+//   LSTM  i = f(Wi·x_t + Ri·h_(t−1) + Pi⊙c_(t−1) + Wbi + Rbi), o and f alike (o with Po⊙c_t; f = 1 − i where
+//   input_forget)
 //         c_t = f⊙c_(t−1) + i⊙g(Wc·x_t + Rc·h_(t−1) + Wbc + Rbc),  h_t = o⊙h(c_t)
 //   GRU   z = f(Wz·x_t + Rz·h_(t−1) + Wbz + Rbz), r alike
 //         n = g(Wh·x_t + Rh·(r⊙h_(t−1)) + Wbh + Rbh), or with linear_before_reset
@@ -63,7 +64,8 @@ struct RecurrentAttributes {
 /// Throws Error(model) naming the attribute that is unknown, unsupported or of the wrong count.
 RecurrentAttributes read_recurrent(const Node& node, CellKind kind);
 
-/// T steps of B sequences of I features, H hidden units, in one or two directions. All tensors are dense; element strides:
+/// T steps of B sequences of I features, H hidden units, in one or two directions. All tensors are dense; element
+/// strides:
 struct RecurrentShape {
   CellKind kind = CellKind::elman;
   int64_t T = 0, B = 0, I = 0, H = 0;
@@ -83,10 +85,10 @@ struct RecurrentShape {
   int64_t state_sequence() const { return batch_first ? directions * H : H; }
 };
 
-/// Operands, D directions, G gates: X; W [D, G·H, I]; R [D, G·H, H]; B [D, 2·G·H], Wb before Rb; sequence_lens [B], int32;
-/// initial_h and initial_c [D, B, H]; P [D, 3·H], i o f. From B on all optional; initial_c and P of LSTM only.
-/// Outputs Y, Y_h and (LSTM) Y_c, each optional. Beyond a sequence's length Y is zero; Y_h and Y_c are those of its last
-/// step (of none: the initial state); a reversed direction starts at the sequence's own end.
+/// Operands, D directions, G gates: X; W [D, G·H, I]; R [D, G·H, H]; B [D, 2·G·H], Wb before Rb; sequence_lens [B],
+/// int32; initial_h and initial_c [D, B, H]; P [D, 3·H], i o f. From B on all optional; initial_c and P of LSTM only.
+/// Outputs Y, Y_h and (LSTM) Y_c, each optional. Beyond a sequence's length Y is zero; Y_h and Y_c are those of its
+/// last step (of none: the initial state); a reversed direction starts at the sequence's own end.
 class Recurrent final : public Layer {
  public:
   static constexpr int kX = 0, kW = 1, kR = 2, kB = 3, kSequenceLens = 4, kInitialH = 5, kInitialC = 6, kP = 7;

@@ -72,8 +72,8 @@ std::vector<std::string> activation_names(const Node& node, CellKind kind, int d
   return names;
 }
 
-/// Values of activation_alpha or activation_beta by activation. They are consumed in order by the activations that take one;
-/// where there is one for each activation, each has its own. What is left keeps its default.
+/// Values of activation_alpha or activation_beta by activation. They are consumed in order by the activations that take
+/// one; where there is one for each activation, each has its own. What is left keeps its default.
 void spread(const Node& node, const char* key, const std::vector<const FunctionRow*>& rows, bool FunctionRow::*takes,
             float CellActivation::*member, std::vector<CellActivation>& activations) {
   const std::vector<float> values = node.get_floats(key);

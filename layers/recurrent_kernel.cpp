@@ -1,5 +1,6 @@
 // Recurrent layers on the float32 kernel: gates interleaved, one pass over [x; h] a step. Where the weights of a whole
-// sequence would come from the second cache step by step, the part that meets x is one matrix product over time instead.
+// sequence would come from the second cache step by step, the part that meets x is one matrix product over time
+// instead.
 #include <algorithm>
 #include <cstring>
 #include <optional>

@@ -11,13 +11,13 @@ struct RecurrentTask {
   RecurrentAttributes attributes;
   Operands in;
   bool y = false, y_h = false, y_c = false;  ///< outputs that are wanted
-  /// One step of a stream (T = 1, forward, whole sequences): h (and c), [B, H] of X's type, live in the context's state,
-  /// from initial_h and initial_c (constants) or zero on.
+  /// One step of a stream (T = 1, forward, whole sequences): h (and c), [B, H] of X's type, live in the context's
+  /// state, from initial_h and initial_c (constants) or zero on.
   bool stateful = false;
   /// Steps of each sequence where they are constants and not all T; empty otherwise. Steps beyond are not computed.
   std::vector<int64_t> lengths;
-  /// sequence_lens is known at run time only: every step is computed (so that the work does not depend on data), and what
-  /// lies beyond a length (clamped to 0…T) thrown away.
+  /// sequence_lens is known at run time only: every step is computed (so that the work does not depend on data), and
+  /// what lies beyond a length (clamped to 0…T) thrown away.
   bool lengths_fed = false;
 
   RecurrentTask(const Recurrent& layer, Operands operands, std::span<const TensorType> out);

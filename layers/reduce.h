@@ -1,6 +1,6 @@
 #pragma once
-// Reductions over any axes: ReduceSum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare; and the shape rule that
-// ArgMax and ArgMin share.
+// Reductions over any axes: ReduceSum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare; and the shape rule
+// that ArgMax and ArgMin share.
 #include "tally/engine/preparation.h"
 
 namespace tally {
@@ -12,8 +12,8 @@ struct ReduceLoop {
   int64_t size = 1, stride = 0;
 };
 
-/// How a dense input is walked: the loops over the result, dense too, outermost first, and those that each of its elements
-/// sums up. Neighbours are made one, loops of one turn left out.
+/// How a dense input is walked: the loops over the result, dense too, outermost first, and those that each of its
+/// elements sums up. Neighbours are made one, loops of one turn left out.
 struct ReduceLoops {
   std::vector<ReduceLoop> kept, reduced;
   int64_t outputs = 1, count = 1;  ///< elements of the result, and of each of its sets

@@ -1,5 +1,6 @@
-// Resize and Upsample: Y is X interpolated on another grid, axis by axis. Nearest elements are copied, by the copy kernel where
-// an axis grows or shrinks by a whole factor; linear and cubic run as passes of products with precomputed weights.
+// Resize and Upsample: Y is X interpolated on another grid, axis by axis. Nearest elements are copied, by the copy
+// kernel where an axis grows or shrinks by a whole factor; linear and cubic run as passes of products with precomputed
+// weights.
 #include <algorithm>
 #include <cmath>
 

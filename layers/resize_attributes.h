@@ -7,8 +7,8 @@ namespace tally {
 
 enum class AspectRatio { stretch, not_larger, not_smaller };
 
-/// Operands: X; from Upsample 9 and Resize 10 scales; from Resize 11 roi, scales, sizes, of which scales or sizes must be
-/// given. One value an axis, or from opset 18 one a listed axis.
+/// Operands: X; from Upsample 9 and Resize 10 scales; from Resize 11 roi, scales, sizes, of which scales or sizes must
+/// be given. One value an axis, or from opset 18 one a listed axis.
 struct ResizeAttributes {
   /// Throws Error(model) naming the node where an attribute has an unknown value.
   explicit ResizeAttributes(const Node& node);

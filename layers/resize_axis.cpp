@@ -40,8 +40,8 @@ int64_t nearest_index(double x, const ResizeRule& rule, double scale) {
   return static_cast<int64_t>(scale < 1 ? std::ceil(x) : std::floor(x));
 }
 
-/// Taps of one output at x: elements base + 1 − half … base + half, base the element on the left of x (x − 1 where x is a
-/// whole number), those outside brought to the edge or left out.
+/// Taps of one output at x: elements base + 1 − half … base + half, base the element on the left of x (x − 1 where x is
+/// a whole number), those outside brought to the edge or left out.
 void add_taps(AxisTaps& taps, double x, const ResizedAxis& axis, const ResizeRule& rule, double stretch, int64_t half) {
   const auto base = static_cast<int64_t>(std::ceil(x)) - 1;
   const size_t begin = taps.index.size();

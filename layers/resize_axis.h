@@ -35,8 +35,8 @@ struct ResizedAxis {
   double roi_begin = 0, roi_end = 1;
 };
 
-/// Output j is Σ_t weight[t]·x[index[t]], t in [first[j], first[j + 1]); no taps: it lies outside the region, and is the
-/// extrapolation value.
+/// Output j is Σ_t weight[t]·x[index[t]], t in [first[j], first[j + 1]); no taps: it lies outside the region, and is
+/// the extrapolation value.
 struct AxisTaps {
   std::vector<int64_t> first, index;
   std::vector<double> weight;
@@ -46,8 +46,8 @@ struct AxisTaps {
 /// The place in x of output j: ONNX Resize's coordinate transformations, opset 10 to 19.
 double source_coordinate(const ResizedAxis& axis, Coordinates coordinates, int64_t j);
 
-/// Taps of every output of an axis, indices within it, weights summing to 1. Throws Error(limit) naming `who` where there
-/// would be very many.
+/// Taps of every output of an axis, indices within it, weights summing to 1. Throws Error(limit) naming `who` where
+/// there would be very many.
 AxisTaps axis_taps(const ResizedAxis& axis, const ResizeRule& rule, const std::string& who);
 
 }  // namespace tally

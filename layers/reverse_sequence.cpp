@@ -1,4 +1,5 @@
-// ReverseSequence: Y[t, b, …] = X[len_b − 1 − t, b, …] for t < len_b, else X[t, b, …]; time and batch axes 0 and 1 or 1 and 0.
+// ReverseSequence: Y[t, b, …] = X[len_b − 1 − t, b, …] for t < len_b, else X[t, b, …]; time and batch axes 0 and 1 or 1
+// and 0.
 #include <algorithm>
 #include <cstring>
 
@@ -15,7 +16,8 @@ class ReverseSequence final : public HostLayer {
  public:
   explicit ReverseSequence(const Node& node)
       : HostLayer(node), batch_axis_(node.get_int("batch_axis", 1)), time_axis_(node.get_int("time_axis", 0)) {
-    if (batch_axis_ + time_axis_ != 1 || batch_axis_ * time_axis_ != 0)
+    const auto one_of_two = [](int64_t axis) { return axis == 0 || axis == 1; };
+    if (!one_of_two(batch_axis_) || !one_of_two(time_axis_) || batch_axis_ == time_axis_)
       fail(label(), text("batch_axis=", batch_axis_, ", time_axis=", time_axis_), "must be 0 and 1, or 1 and 0");
   }
 

@@ -1,5 +1,5 @@
-// RoiAlign: each region of interest of X cut into bins, each bin the mean (or maximum) of bilinear samples on a regular grid
-// in it. He et al., "Mask R-CNN" (2017), section 3.
+// RoiAlign: each region of interest of X cut into bins, each bin the mean (or maximum) of bilinear samples on a regular
+// grid in it. He et al., "Mask R-CNN" (2017), section 3.
 #include <cmath>
 
 #include "tally/layers/host_layer.h"

@@ -1,5 +1,6 @@
 // RotaryEmbedding (ONNX opset 23): pairs of elements (x1, x2) of every head turned by the angle of their position,
-// y1 = cos·x1 − sin·x2, y2 = sin·x1 + cos·x2. Pairs are the two halves of the rotated elements, or neighbours (interleaved).
+// y1 = cos·x1 − sin·x2, y2 = sin·x1 + cos·x2. Pairs are the two halves of the rotated elements, or neighbours
+// (interleaved).
 #include <algorithm>
 
 #include "tally/engine/preparation.h"
@@ -142,7 +143,8 @@ class RotaryEmbedding final : public Layer {
       for (int64_t b = 0; b < s.B; ++b)
         for (int64_t n = 0; n < s.N; ++n) {
           int64_t position = b * s.N + n;
-          // Values come from the model's user: an id out of range takes the nearest row, negative ones count from the end.
+          // Values come from the model's user: an id out of range takes the nearest row, negative ones count from the
+          // end.
           if (s.ids) {
             position = reinterpret_cast<const int64_t*>(at[3])[position];
             if (position < 0) position += s.positions;

@@ -113,10 +113,10 @@ std::vector<TensorType> RowNormalization::infer(Operands in) const {
   return out;
 }
 
-// A row of w elements. LayerNormalization and InstanceNormalization, by the body of the first: mean w, deviations w, squares
-// w, their mean w, ε 1, root (special), reciprocal 1, product w, scale w, bias w. RMSNormalization's body (opset 23): squares w,
-// mean w, ε 1, root, quotient w, scale w. GroupNormalization's (opset 21): mean w, squares w, their mean w, square of the
-// mean 1, difference 1, ε 1, root, deviations w, quotient w, scale w, bias w.
+// A row of w elements. LayerNormalization and InstanceNormalization, by the body of the first: mean w, deviations w,
+// squares w, their mean w, ε 1, root (special), reciprocal 1, product w, scale w, bias w. RMSNormalization's body
+// (opset 23): squares w, mean w, ε 1, root, quotient w, scale w. GroupNormalization's (opset 21): mean w, squares w,
+// their mean w, square of the mean 1, difference 1, ε 1, root, deviations w, quotient w, scale w, bias w.
 Cost RowNormalization::cost(Operands in, std::span<const TensorType>) const {
   const RowNormArgs args = make_args(in);
   const int64_t w = args.width;

@@ -1,7 +1,7 @@
-// ScatterElements (Scatter before opset 11): Y = X, then Y[i, but indices[i] along the axis] = U[i]. ScatterND: Y = X, then
-// Y[indices[j], …] = U[j, …], the indices' last axis holding a tuple of coordinates. With a reduction the update is added
-// to, multiplied with or compared with what is there. Indices known at load are checked there; others that lie outside
-// change nothing, as a run cannot fail.
+// ScatterElements (Scatter before opset 11): Y = X, then Y[i, but indices[i] along the axis] = U[i]. ScatterND: Y = X,
+// then Y[indices[j], …] = U[j, …], the indices' last axis holding a tuple of coordinates. With a reduction the update
+// is added to, multiplied with or compared with what is there. Indices known at load are checked there; others that lie
+// outside change nothing, as a run cannot fail.
 #include "tally/layers/host_layer.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/indices.h"

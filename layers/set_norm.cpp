@@ -62,9 +62,9 @@ class SetNormalization final : public Layer {
     return {{in[0].dtype, in[0].shape}};
   }
 
-  // A set of w elements. MeanVarianceNormalization, by its body: mean w, its square (special), squares w (special), their
-  // mean w, difference 1, root (special), deviations w, epsilon 1, quotients w. LpNormalization: magnitudes or squares w, their
-  // sum w, root (special, of squares), quotients w.
+  // A set of w elements. MeanVarianceNormalization, by its body: mean w, its square (special), squares w (special),
+  // their mean w, difference 1, root (special), deviations w, epsilon 1, quotients w. LpNormalization: magnitudes or
+  // squares w, their sum w, root (special, of squares), quotients w.
   Cost cost(Operands in, std::span<const TensorType>) const override {
     const ReduceLoops loops = reduce_loops(in[0].shape, normalised(in));
     const int64_t sets = loops.outputs, w = loops.count;

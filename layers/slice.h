@@ -11,11 +11,12 @@ struct AxisRange {
   friend bool operator==(const AxisRange&, const AxisRange&) = default;
 };
 
-/// ONNX's reading of start, end and step on an axis of n elements: negative ones count from the end, then both are brought
-/// into the axis. Any int64 is allowed, step not 0.
+/// ONNX's reading of start, end and step on an axis of n elements: negative ones count from the end, then both are
+/// brought into the axis. Any int64 is allowed, step not 0.
 AxisRange slice_range(int64_t start, int64_t end, int64_t step, int64_t n);
 
-/// Operands: data; from opset 10 starts, ends, optional axes, steps, int32 or int64; before that attributes, steps of 1.
+/// Operands: data; from opset 10 starts, ends, optional axes, steps, int32 or int64; before that attributes, steps
+/// of 1.
 class Slice final : public CopyLayer, public MayDoNothing {
  public:
   explicit Slice(const Node& node);

@@ -52,8 +52,8 @@ class Softmax final : public Layer, public OffersSoftmax {
     return {{type, in[0].shape}};
   }
 
-  // A row of w elements: w − 1 comparisons, w subtractions, w exponentials, w − 1 additions, w divisions. LogSoftmax takes a
-  // logarithm of the sum and subtracts it instead of dividing; Hardmax only compares.
+  // A row of w elements: w − 1 comparisons, w subtractions, w exponentials, w − 1 additions, w divisions. LogSoftmax
+  // takes a logarithm of the sum and subtracts it instead of dividing; Hardmax only compares.
   Cost cost(Operands in, std::span<const TensorType>) const override {
     const SoftmaxArgs args = make_args(in[0].shape);
     const int64_t rows = args.width == 0 ? 0 : args.rows, w = args.width;
@@ -104,7 +104,8 @@ class Softmax final : public Layer, public OffersSoftmax {
   }
 
   bool along_last_axis(Operands in) const override {
-    return !in[0].shape.empty() && make_args(in[0].shape).width == in[0].shape.back() && make_args(in[0].shape).inner == 1;
+    return !in[0].shape.empty() && make_args(in[0].shape).width == in[0].shape.back() &&
+           make_args(in[0].shape).inner == 1;
   }
 
  private:

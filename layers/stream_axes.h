@@ -24,15 +24,15 @@ bool other_operand_in_time(Operands in, std::span<const int> time_axes, int data
 /// serving all alike: time stays on its axis.
 StreamStep stream_elements(Operands in, std::span<const int> time_axes);
 
-/// Operands that meet element by element: axis d of operand i lies on axis d + offsets[i] of the result. A constant that
-/// extends along time becomes a table.
+/// Operands that meet element by element: axis d of operand i lies on axis d + offsets[i] of the result. A constant
+/// that extends along time becomes a table.
 StreamStep stream_aligned(Operands in, std::span<const int> time_axes, std::span<const int> offsets);
 
 /// The same where the last axes meet: ONNX's multidirectional broadcasting.
 StreamStep stream_broadcast(Operands in, std::span<const int> time_axes);
 
-/// Operand 0 alone runs along time, on an axis that is axis `output_axis(time axis)` of each of the `outputs`; a negative
-/// one: the layer combines elements of several time steps.
+/// Operand 0 alone runs along time, on an axis that is axis `output_axis(time axis)` of each of the `outputs`; a
+/// negative one: the layer combines elements of several time steps.
 template <class F>
 StreamStep stream_through(Operands in, std::span<const int> time_axes, size_t outputs, F output_axis) {
   if (other_operand_in_time(in, time_axes, 0)) return stream_obstacle("an operand beside its data changes over time");
@@ -41,8 +41,8 @@ StreamStep stream_through(Operands in, std::span<const int> time_axes, size_t ou
   return {{}, nullptr, std::vector<int>(outputs, axis), {}, {}};
 }
 
-/// Operand i meets a result whose `steps` time steps run along the operand's axis `axis` (outside its rank: it serves all
-/// steps alike). Adds a table where it is constant and extends along time; gives the obstacle, or nothing.
+/// Operand i meets a result whose `steps` time steps run along the operand's axis `axis` (outside its rank: it serves
+/// all steps alike). Adds a table where it is constant and extends along time; gives the obstacle, or nothing.
 std::string meet_time(StreamStep& step, Operands in, int i, int axis, int64_t steps);
 
 }  // namespace tally

@@ -1,5 +1,5 @@
-// TopK: the k largest (or smallest) elements of every row along one axis, and where they lie; equal ones in order of place,
-// NaN as the largest of all.
+// TopK: the k largest (or smallest) elements of every row along one axis, and where they lie; equal ones in order of
+// place, NaN as the largest of all.
 #include <algorithm>
 #include <bit>
 #include <cmath>

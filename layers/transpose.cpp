@@ -1,5 +1,5 @@
-// Transpose: Y[i_perm(0), i_perm(1), …] = X[i_0, i_1, …]. Either side may lie channels_last, so that a change between N C H W
-// and N H W C next to a kernel that works channels_last becomes a copy of rows.
+// Transpose: Y[i_perm(0), i_perm(1), …] = X[i_0, i_1, …]. Either side may lie channels_last, so that a change between N
+// C H W and N H W C next to a kernel that works channels_last becomes a copy of rows.
 #include <algorithm>
 #include <numeric>
 

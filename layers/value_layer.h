@@ -4,8 +4,8 @@
 namespace tally {
 
 /// A layer whose result is known when a plan is made, by values_from_types(), since its shape depends on its operands'
-/// values: Range, NonZero, Unique. It is folded, costs nothing and never runs; an operand that is neither constant nor bound
-/// before planning is an error at load.
+/// values: Range, NonZero, Unique. It is folded, costs nothing and never runs; an operand that is neither constant nor
+/// bound before planning is an error at load.
 class ValueLayer : public Layer {
  public:
   using Layer::Layer;

@@ -62,7 +62,8 @@ class DropoutLayer final : public View {
   }
 };
 
-/// The axis of `y` that holds the same elements as axis `axis` of `x`, another shape of the same tensor; or kNoTimeAxis.
+/// The axis of `y` that holds the same elements as axis `axis` of `x`, another shape of the same tensor; or
+/// kNoTimeAxis.
 int same_axis(const Shape& x, int axis, const Shape& y) {
   const auto at = x.begin() + axis;
   const int64_t before = element_count(Shape(x.begin(), at)), behind = element_count(Shape(at + 1, x.end()));

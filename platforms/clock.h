@@ -18,8 +18,8 @@ extern const bool kTscIsInvariant;
 #endif
 }  // namespace clock_detail
 
-/// The finest monotonic counter that user code can read without a system call: the time stamp counter on x86-64 where it
-/// is invariant, cntvct_el0 on AArch64, else now_ns(). These count time at a fixed rate, not core cycles, whose rate
+/// The finest monotonic counter that user code can read without a system call: the time stamp counter on x86-64 where
+/// it is invariant, cntvct_el0 on AArch64, else now_ns(). These count time at a fixed rate, not core cycles, whose rate
 /// follows frequency scaling. Not a barrier: what surrounds it must take far longer than the reorder window.
 inline int64_t ticks() {
 #if defined(__x86_64__)
@@ -34,8 +34,8 @@ inline int64_t ticks() {
 #endif
 }
 
-/// Ticks in a nanosecond. AArch64: from cntfrq_el0. x86-64: measured against CLOCK_MONOTONIC over 5 ms at the first call,
-/// which must therefore not be inside a measurement; good to about 10⁻⁵.
+/// Ticks in a nanosecond. AArch64: from cntfrq_el0. x86-64: measured against CLOCK_MONOTONIC over 5 ms at the first
+/// call, which must therefore not be inside a measurement; good to about 10⁻⁵.
 double ticks_per_ns();
 
 /// What ticks() reads: "tsc", "cntvct_el0" or "clock_gettime".

@@ -7,8 +7,29 @@ namespace tally {
 
 /// Element types of ONNX tensors. Values are ours; the reader translates ONNX's numbering.
 enum class DType : uint8_t {
-  undefined, f32, f16, bf16, f64, i8, u8, i16, u16, i32, u32, i64, u64, boolean,
-  i4, u4, f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz, complex64, complex128, string,
+  undefined,
+  f32,
+  f16,
+  bf16,
+  f64,
+  i8,
+  u8,
+  i16,
+  u16,
+  i32,
+  u32,
+  i64,
+  u64,
+  boolean,
+  i4,
+  u4,
+  f8e4m3fn,
+  f8e4m3fnuz,
+  f8e5m2,
+  f8e5m2fnuz,
+  complex64,
+  complex128,
+  string,
 };
 
 /// Bits of one element as stored in memory; 0 for undefined and string. i4 and u4 are packed two a byte.

@@ -1,7 +1,7 @@
 #pragma once
 // TALLY_IF_BUILT(name, code): `code` where this build holds the instruction set, which it then announces as
-// TALLY_HAS_ISA_<name>=1; else nothing. Pasted to "TALLY_BUILT_", the argument becomes TALLY_BUILT_1, whose comma shifts
-// TALLY_CODE into the second place, or stays an unknown name.
+// TALLY_HAS_ISA_<name>=1; else nothing. Pasted to "TALLY_BUILT_", the argument becomes TALLY_BUILT_1, whose comma
+// shifts TALLY_CODE into the second place, or stays an unknown name.
 #define TALLY_BUILT_1 ,
 #define TALLY_SECOND(first, second, ...) second
 #define TALLY_PICK(...) TALLY_SECOND(__VA_ARGS__)

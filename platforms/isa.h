@@ -15,8 +15,8 @@ enum class Isa : int {
 std::string_view name_of(Isa isa);
 std::optional<Isa> isa_from_name(std::string_view name);
 
-/// True for the names of list.inc and of instruction sets that are yet to come: what may be asked for, though perhaps in
-/// vain.
+/// True for the names of list.inc and of instruction sets that are yet to come: what may be asked for, though perhaps
+/// in vain.
 bool is_isa_name(std::string_view name);
 
 /// ISAs compiled into this build, worst first.

@@ -1,6 +1,6 @@
 #pragma once
-// The operands of every kernel: plain data, filled when a plan is made (all but the pointers) and completed before a run.
-// Strides and offsets are in elements of the operand's type unless a name says bytes.
+// The operands of every kernel: plain data, filled when a plan is made (all but the pointers) and completed before a
+// run. Strides and offsets are in elements of the operand's type unless a name says bytes.
 #include <cstdint>
 
 #include "tally/platforms/dtype.h"
@@ -33,13 +33,13 @@ struct Region {
 /// Consecutive output columns (channels) that share one pass: packed as depth rows of `vectors` full vectors (or one
 /// half-width vector), zero-padded beyond `n`.
 struct Panel {
-  int32_t n0 = 0;       ///< first output column
-  int32_t n = 0;        ///< real columns
-  int32_t vectors = 0;  ///< vectors of the panel
-  bool half = false;    ///< one half-width vector instead
-  int64_t w_offset = 0; ///< of the panel in the packed weights, in elements
-  int64_t bias_offset = 0; ///< of the panel in the packed (padded) bias
-  int64_t a_offset = 0; ///< of the panel's group in A
+  int32_t n0 = 0;           ///< first output column
+  int32_t n = 0;            ///< real columns
+  int32_t vectors = 0;      ///< vectors of the panel
+  bool half = false;        ///< one half-width vector instead
+  int64_t w_offset = 0;     ///< of the panel in the packed weights, in elements
+  int64_t bias_offset = 0;  ///< of the panel in the packed (padded) bias
+  int64_t a_offset = 0;     ///< of the panel's group in A
 };
 
 /// C[image, y, x, n] = activation(bias[n] + Σ_segments Σ_i A[image, y, x; a_offset + i] · W[w_row + i, n] + residual).
@@ -51,9 +51,9 @@ struct Panel {
 /// `n` columns of a panel are written. Taps that fall on padding are left out of a region's segments.
 /// Depth is cut in `k_blocks` blocks; C holds the partial sums between them.
 /// Items: (image, row block, panel), panel fastest; a row block is `rows_per_block` pixels in region-major order.
-/// f16: A, W and C are Half, sums and bias float, k_blocks = 1. i8: A and W are int8_t, C and bias int32_t, no residual, no
-/// activation; every w_row is a multiple of Geometry::k_step, where packing pads the depth.
-/// Reads no byte of A beyond a segment. C may not overlap A or W; residual may equal C.
+/// f16: A, W and C are Half, sums and bias float, k_blocks = 1. i8: A and W are int8_t, C and bias int32_t, no
+/// residual, no activation; every w_row is a multiple of Geometry::k_step, where packing pads the depth. Reads no byte
+/// of A beyond a segment. C may not overlap A or W; residual may equal C.
 struct GemmArgs {
   const void* a = nullptr;
   const void* w = nullptr;
@@ -71,7 +71,7 @@ struct GemmArgs {
   const int32_t* first_segment = nullptr;
   const Panel* panels = nullptr;
   int32_t region_count = 0, panel_count = 0, k_blocks = 1;
-  int64_t rows = 0;            ///< pixels of all regions
+  int64_t rows = 0;  ///< pixels of all regions
   int64_t rows_per_block = 0;
   bool full_stores = false;
   Epilogue epilogue;
@@ -89,12 +89,12 @@ struct DotArgs {
 // -------------------------------------------------------------------------------------------------------- convolutions
 
 /// Convolution with consecutive output pixels of a row across lanes, for few channels: stride 1 along the row.
-/// Y[image, m, oy, ox] = activation(bias[m] + Σ_taps X[image·x_image + group offset + oy·x_y + ox + tap_offset[t]] · W[t, m]).
-/// X is planar and already padded: every tap of every output is inside. Rows of X may be read up to a vector past their
-/// last tap (inside the buffer's guard). Y rows are written exactly (ow elements).
-/// W is packed by tiles of `tile_channels` output channels of a group: [tile][tap][tile_channels] with the last tile of a
-/// group shorter (its own channel count as the row length), see pack.h.
-/// Items: (image, group, channel tile, pair of output rows), row pair fastest.
+/// Y[image, m, oy, ox] = activation(bias[m] + Σ_taps X[image·x_image + group offset + oy·x_y + ox + tap_offset[t]] ·
+/// W[t, m]). X is planar and already padded: every tap of every output is inside. Rows of X may be read up to a vector
+/// past their last tap (inside the buffer's guard). Y rows are written exactly (ow elements). W is packed by tiles of
+/// `tile_channels` output channels of a group: [tile][tap][tile_channels] with the last tile of a group shorter (its
+/// own channel count as the row length), see pack.h. Items: (image, group, channel tile, pair of output rows), row pair
+/// fastest.
 struct PixelConvArgs {
   const float* x = nullptr;
   const float* w = nullptr;
@@ -107,8 +107,8 @@ struct PixelConvArgs {
   int32_t images = 1, groups = 1, group_channels = 0;  ///< output channels a group
   int32_t tile_channels = 1;
   int32_t oh = 0, ow = 0;
-  /// Where the padding of X lies, for the count alone: taps are [channel][kh][kw], the image is h × w_in inside the padding.
-  /// h = 0: no padding.
+  /// Where the padding of X lies, for the count alone: taps are [channel][kh][kw], the image is h × w_in inside the
+  /// padding. h = 0: no padding.
   int32_t kh = 1, kw = 1, sh = 1, dh = 1, dw = 1, pt = 0, pl = 0, h = 0, w_in = 0;
   Epilogue epilogue;
   int64_t items() const {
@@ -116,9 +116,9 @@ struct PixelConvArgs {
   }
 };
 
-/// Y[n, oy, ox, c] = activation(bias[c] + Σ_taps X[n, oy·sh − pt + ky·dh, ox·sw − pl + kx·dw, c] · W[ky, kx, c]), taps outside
-/// the image left out. channels_last, c < channels (padded count, a multiple of channel_pad).
-/// Items: (image, pair of output rows).
+/// Y[n, oy, ox, c] = activation(bias[c] + Σ_taps X[n, oy·sh − pt + ky·dh, ox·sw − pl + kx·dw, c] · W[ky, kx, c]), taps
+/// outside the image left out. channels_last, c < channels (padded count, a multiple of channel_pad). Items: (image,
+/// pair of output rows).
 struct DepthwiseArgs {
   const float* x = nullptr;
   const float* w = nullptr;     ///< [kh][kw][channels]
@@ -130,13 +130,14 @@ struct DepthwiseArgs {
   int64_t items() const { return int64_t{images} * ((oh + 1) / 2); }
 };
 
-// -------------------------------------------------------------------------------------------------------------- pooling
+// --------------------------------------------------------------------------------------------------------------
+// pooling
 
 enum class PoolKind : uint8_t { max, average };
 
-/// Max or average over kh × kw windows (dilated), taps outside the image left out. Planar: [images·channels][h][w]; channels_last: [images][h][w][channels].
-/// Average divides by the taps inside the image, or with `count_include_pad` by those inside the padded image
-/// (h + pt + pb, w + pl + pr; cells that ceil_mode adds beyond are never counted).
+/// Max or average over kh × kw windows (dilated), taps outside the image left out. Planar: [images·channels][h][w];
+/// channels_last: [images][h][w][channels]. Average divides by the taps inside the image, or with `count_include_pad`
+/// by those inside the padded image (h + pt + pb, w + pl + pr; cells that ceil_mode adds beyond are never counted).
 /// Items: planar (image · channel); channels_last (image, output row).
 struct PoolArgs {
   const float* x = nullptr;
@@ -149,7 +150,8 @@ struct PoolArgs {
   int64_t items() const { return channels_last ? int64_t{images} * oh : int64_t{images} * channels; }
 };
 
-// ------------------------------------------------------------------------------------------------------------ recurrent
+// ------------------------------------------------------------------------------------------------------------
+// recurrent
 
 /// `gru`: the reset gate scales the product (linear_before_reset); `gru_reset_first`: it scales h.
 enum class RecurrentCell : uint8_t { elman, lstm, gru, gru_reset_first };
@@ -163,40 +165,40 @@ enum class GateActivation : uint8_t { sigmoid, tanh, relu };
 /// x_t of sequence b starts at x + t·x_step + b·x_sequence (x_step < 0 runs time backwards; x then points at the last
 /// step), y_t at y + t·y_step + b·y_sequence. With `gates` the products W·x + b were made before: gate k of unit j at
 /// gates + t·gates_step + b·gates_sequence + k·H + j, gates in ONNX's order; I is then 0.
-/// w and bias come from pack_recurrent(); h and c belong to the kernel between calls: padded rows of `padded` floats, two
-/// rows of h a sequence, which take turns from step to step.
-/// Without `turn` the state starts from initial_h and initial_c (null: zero). With it (an int32 a sequence, 0 at first: the
-/// row of h that holds) it starts from h and c as the last call left them.
-/// `alternate`: every other step walks the weights from their end, whose part is still in the cache.
-/// Items: sequences. y, y_h, y_c may be null and overlap nothing.
+/// w and bias come from pack_recurrent(); h and c belong to the kernel between calls: padded rows of `padded` floats,
+/// two rows of h a sequence, which take turns from step to step. Without `turn` the state starts from initial_h and
+/// initial_c (null: zero). With it (an int32 a sequence, 0 at first: the row of h that holds) it starts from h and c as
+/// the last call left them. `alternate`: every other step walks the weights from their end, whose part is still in the
+/// cache. Items: sequences. y, y_h, y_c may be null and overlap nothing.
 struct RecurrentArgs {
   const float* x = nullptr;
   const float* gates = nullptr;
   const float* w = nullptr;
-  const float* bias = nullptr;      ///< null: zero
-  const float* initial_h = nullptr; ///< rows of H
+  const float* bias = nullptr;       ///< null: zero
+  const float* initial_h = nullptr;  ///< rows of H
   const float* initial_c = nullptr;
-  float* h = nullptr;               ///< [B][2][padded]
-  float* c = nullptr;               ///< [B][padded]; lstm only
-  float* scratch = nullptr;         ///< [B][2][padded]: z and r⊙h; gru_reset_first only
+  float* h = nullptr;        ///< [B][2][padded]
+  float* c = nullptr;        ///< [B][padded]; lstm only
+  float* scratch = nullptr;  ///< [B][2][padded]: z and r⊙h; gru_reset_first only
   int32_t* turn = nullptr;
   float* y = nullptr;
   float* y_h = nullptr;
   float* y_c = nullptr;
   int64_t x_step = 0, x_sequence = 0, gates_step = 0, gates_sequence = 0, y_step = 0, y_sequence = 0;
-  int64_t initial_sequence = 0;     ///< between rows of initial_h and initial_c
-  int64_t state_sequence = 0;       ///< between rows of y_h and y_c
+  int64_t initial_sequence = 0;  ///< between rows of initial_h and initial_c
+  int64_t state_sequence = 0;    ///< between rows of y_h and y_c
   int64_t T = 0, B = 0, I = 0, H = 0;
-  int64_t padded = 0;               ///< H rounded up to `lanes`
-  int32_t lanes = 1;                ///< of the vectors that the weights are packed for: recurrent_lanes()
+  int64_t padded = 0;  ///< H rounded up to `lanes`
+  int32_t lanes = 1;   ///< of the vectors that the weights are packed for: recurrent_lanes()
   bool alternate = false;
   RecurrentCell cell = RecurrentCell::elman;
   GateActivation f = GateActivation::sigmoid, g = GateActivation::tanh, output = GateActivation::tanh;
-  float clip = 0;                   ///< bounds what every activation takes to [−clip, clip]; 0: no bound
+  float clip = 0;  ///< bounds what every activation takes to [−clip, clip]; 0: no bound
   int64_t items() const { return B; }
 };
 
-// ---------------------------------------------------------------------------------------------------------- elementwise
+// ----------------------------------------------------------------------------------------------------------
+// elementwise
 
 enum class UnaryOp : uint8_t {
 #define TALLY_UNARY_OP(op) op,
@@ -225,8 +227,8 @@ enum class BinaryOp : uint8_t { add, sub, mul, div, max, min, prelu };
 
 /// y[outer, inner] = activation(op(a, b)) with b (or a) either a row of `inner` elements of its own (stride inner), one
 /// row for all (stride 0), or one element a row (`*_scalar`). General broadcasting is brought to this form row by row:
-/// a_row[r], b_row[r] are the element offsets of row r when `row_offsets` are given. y may equal the operand of full size.
-/// Items: rows, or, when rows = 1, blocks of kMapBlock elements.
+/// a_row[r], b_row[r] are the element offsets of row r when `row_offsets` are given. y may equal the operand of full
+/// size. Items: rows, or, when rows = 1, blocks of kMapBlock elements.
 struct BinaryArgs {
   const float* a = nullptr;
   const float* b = nullptr;
@@ -241,9 +243,9 @@ struct BinaryArgs {
   int64_t items() const { return rows == 1 ? (inner + kMapBlock - 1) / kMapBlock : rows; }
 };
 
-/// y = activation(x · scale[c] + shift[c]). Planar: rows = images · channels of `inner` pixels, channel = row % channels;
-/// channels_last: rows = images · pixels of `channels` elements. y may equal x.
-/// Items: rows in blocks of kAffineRows.
+/// y = activation(x · scale[c] + shift[c]). Planar: rows = images · channels of `inner` pixels, channel = row %
+/// channels; channels_last: rows = images · pixels of `channels` elements. y may equal x. Items: rows in blocks of
+/// kAffineRows.
 inline constexpr int64_t kAffineRows = 16;
 struct ChannelAffineArgs {
   const float* x = nullptr;
@@ -258,8 +260,8 @@ struct ChannelAffineArgs {
 
 /// y[r, j] = exp(x[r, j] − max_r) / Σ_j exp(x[r, j] − max_r) over `width` elements with stride `stride`;
 /// row r starts at (r / inner)·width·inner + r % inner, stride = inner. y may equal x.
-/// Items: rows where inner = 1, else blocks of kSoftmaxRows rows of one outer index r / inner (whole vectors, so that no
-/// division of the work changes what is executed).
+/// Items: rows where inner = 1, else blocks of kSoftmaxRows rows of one outer index r / inner (whole vectors, so that
+/// no division of the work changes what is executed).
 inline constexpr int64_t kSoftmaxRows = 64;
 struct SoftmaxArgs {
   const float* x = nullptr;
@@ -279,17 +281,17 @@ inline constexpr int kAttentionRowKeys = 128;
 inline constexpr int64_t kAttentionScratch = 32768;
 inline constexpr int kAttentionRows = 8;  ///< most rows of an item of the method by rows
 
-/// y[b, h, i, :] = Σ_j P[i, j] · v[b, g, j, :], P = softmax over j of mask + softcap · tanh(scale · q[b, h, i, :]·k[b, g, j, :] ÷
-/// softcap) (without softcap the scaled product itself), g = h / (q_heads / kv_heads).
-/// Keys are streamed in tiles with a running maximum and sum (Milakov and Gimelshein 2018; Dao et al. 2022), so that scores
-/// never lie in memory beyond a tile. Elements of a row (d of q and k, e of v and y) are adjacent; everything else has
-/// strides, so that heads may be interleaved or apart. `causal`: query i sees keys j <= i + causal_offset; the others are
-/// left out of the work, but for those that share a vector. A query that sees no key, or only ones masked with −∞, gets NaN.
+/// y[b, h, i, :] = Σ_j P[i, j] · v[b, g, j, :], P = softmax over j of mask + softcap · tanh(scale · q[b, h, i, :]·k[b,
+/// g, j, :] ÷ softcap) (without softcap the scaled product itself), g = h / (q_heads / kv_heads). Keys are streamed in
+/// tiles with a running maximum and sum (Milakov and Gimelshein 2018; Dao et al. 2022), so that scores never lie in
+/// memory beyond a tile. Elements of a row (d of q and k, e of v and y) are adjacent; everything else has strides, so
+/// that heads may be interleaved or apart. `causal`: query i sees keys j <= i + causal_offset; the others are left out
+/// of the work, but for those that share a vector. A query that sees no key, or only ones masked with −∞, gets NaN.
 /// mask[b, h, i, j]: float added to the score, or bool (false: −∞); strides 0 where broadcast, keys adjacent.
 /// `keys` may be lowered from run to run. Operands may not overlap y.
-/// Two methods: block_queries > 0, queries across the lanes, `block_queries` of them at once; block_queries = 0, for few queries,
-/// elements across the lanes, up to `rows` queries (of all heads that share keys) passing over the keys together.
-/// Items: (batch, head, block of queries), block fastest; or (batch, key head, rows / `rows`).
+/// Two methods: block_queries > 0, queries across the lanes, `block_queries` of them at once; block_queries = 0, for
+/// few queries, elements across the lanes, up to `rows` queries (of all heads that share keys) passing over the keys
+/// together. Items: (batch, head, block of queries), block fastest; or (batch, key head, rows / `rows`).
 struct AttentionArgs {
   const float* q = nullptr;
   const float* k = nullptr;
@@ -320,8 +322,8 @@ enum class ReduceOp : uint8_t { sum, sum_abs, sum_squares, max, min };
 /// What becomes of a set's sum: itself, divided by `width`, its root.
 enum class ReduceFinish : uint8_t { none, divide, root };
 
-/// y[o, i] = finish(op over j of x[o, j, i]), x dense [outer][width][inner], width >= 1. Of maxima and minima NaN stays NaN.
-/// Items: inner = 1: blocks of kReduceRows outer rows; else (outer, block of kReduceColumns inner columns).
+/// y[o, i] = finish(op over j of x[o, j, i]), x dense [outer][width][inner], width >= 1. Of maxima and minima NaN stays
+/// NaN. Items: inner = 1: blocks of kReduceRows outer rows; else (outer, block of kReduceColumns inner columns).
 inline constexpr int64_t kReduceRows = 16, kReduceColumns = 64;
 struct ReduceArgs {
   const float* x = nullptr;
@@ -335,29 +337,30 @@ struct ReduceArgs {
   }
 };
 
-/// y[r, j] = (x[r, j] − m_r) · d_r · scale[c] + bias[c], d_r = 1 / √(v_r + epsilon), over rows of `width` adjacent elements:
-/// with `centred` m_r is the row's mean and v_r its variance (LayerNormalization), else m_r = 0 and v_r the mean of squares
-/// (RMSNormalization). c = (r · width / inner + j / inner) mod channels: inner = 1 takes a parameter an element (channels a
-/// multiple of width), more one a run of `inner` elements (InstanceNormalization, GroupNormalization; inner divides width).
-/// y may equal x. Items: rows.
+/// y[r, j] = (x[r, j] − m_r) · d_r · scale[c] + bias[c], d_r = 1 / √(v_r + epsilon), over rows of `width` adjacent
+/// elements: with `centred` m_r is the row's mean and v_r its variance (LayerNormalization), else m_r = 0 and v_r the
+/// mean of squares (RMSNormalization). c = (r · width / inner + j / inner) mod channels: inner = 1 takes a parameter an
+/// element (channels a multiple of width), more one a run of `inner` elements (InstanceNormalization,
+/// GroupNormalization; inner divides width). y may equal x. Items: rows.
 struct RowNormArgs {
   const float* x = nullptr;
   const float* scale = nullptr;  ///< [channels], or null for ones
   const float* bias = nullptr;   ///< [channels], or null for zeros
   float* y = nullptr;
-  float* mean = nullptr;         ///< [rows], or null where nobody wants m
-  float* inverse = nullptr;      ///< [rows], or null where nobody wants d
+  float* mean = nullptr;     ///< [rows], or null where nobody wants m
+  float* inverse = nullptr;  ///< [rows], or null where nobody wants d
   int64_t rows = 0, width = 0, inner = 1, channels = 0;
   float epsilon = 0;
   bool centred = true;
   int64_t items() const { return rows; }
 };
 
-// ------------------------------------------------------------------------------------------------------------- movement
+// -------------------------------------------------------------------------------------------------------------
+// movement
 
-/// y[Σ i_d·y_stride_d] = x[Σ i_d·x_stride_d] over up to 8 dimensions, elements of 1, 2, 4, 8 or 16 bytes: Transpose, Concat,
-/// Pad, Slice and changes of layout. Strides may be 0 (broadcast) or negative on x. Dimensions are merged by the caller.
-/// Items: indices of the outermost dimension.
+/// y[Σ i_d·y_stride_d] = x[Σ i_d·x_stride_d] over up to 8 dimensions, elements of 1, 2, 4, 8 or 16 bytes: Transpose,
+/// Concat, Pad, Slice and changes of layout. Strides may be 0 (broadcast) or negative on x. Dimensions are merged by
+/// the caller. Items: indices of the outermost dimension.
 inline constexpr int kCopyRank = 8;
 struct CopyArgs {
   const void* x = nullptr;

@@ -12,31 +12,32 @@ namespace tally {
 /// Widest pixel-vector tile of any ISA, in output channels.
 inline constexpr int kMaxPixelChannels = 8;
 
-/// Independent chains of the peak loop: three more than two units with a latency of 4 cycles need; with two operands they
-/// fit 16 registers.
+/// Independent chains of the peak loop: three more than two units with a latency of 4 cycles need; with two operands
+/// they fit 16 registers.
 inline constexpr int kPeakChains = 12;
 
 /// Register tiles and vector geometry of one ISA's kernels; packing and planned tallies are computed from it.
 struct Geometry {
-  int lanes = 1;          ///< fp32 lanes of a vector
-  int half_lanes = 0;     ///< lanes of the half-width vector used for short panels; 0 where it brings nothing
-  int channel_pad = 1;    ///< channels_last tensors hold round_up(C, channel_pad) channels a pixel
-  bool has_fma = true;    ///< false: a multiply-accumulate is a multiply and an add
+  int lanes = 1;                    ///< fp32 lanes of a vector
+  int half_lanes = 0;               ///< lanes of the half-width vector used for short panels; 0 where it brings nothing
+  int channel_pad = 1;              ///< channels_last tensors hold round_up(C, channel_pad) channels a pixel
+  bool has_fma = true;              ///< false: a multiply-accumulate is a multiply and an add
   std::array<int, 17> gemm_rows{};  ///< [v] = most rows of the register tile with panels of v vectors; 0: no such tile
-  int gemm_vectors = 1;   ///< widest panel, in vectors, of the matrix tile
-  int gemv_vectors = 1;   ///< widest panel, in vectors, of the one-row tile
-  int k_step[3] = {1, 1, 1};  ///< depth elements a multiply-accumulate step takes, by Num; packing pads K to it
-  int dot_step[3] = {1, 1, 1};  ///< the same of the dot product, where a vector takes lanes · dot_step elements
-  bool i8_column_sums = false;  ///< the int8 kernel needs GemmArgs::column_sums
-  int pixel_channels = 1; ///< most output channels of a pixel-vector convolution tile
+  int gemm_vectors = 1;             ///< widest panel, in vectors, of the matrix tile
+  int gemv_vectors = 1;             ///< widest panel, in vectors, of the one-row tile
+  int k_step[3] = {1, 1, 1};        ///< depth elements a multiply-accumulate step takes, by Num; packing pads K to it
+  int dot_step[3] = {1, 1, 1};      ///< the same of the dot product, where a vector takes lanes · dot_step elements
+  bool i8_column_sums = false;      ///< the int8 kernel needs GemmArgs::column_sums
+  int pixel_channels = 1;           ///< most output channels of a pixel-vector convolution tile
   int pixel_registers[kMaxPixelChannels + 1] = {};  ///< [c] = most registers of pixels of a tile of c output channels
-  int pixel_piece = 1;    ///< shortest run of pixels (lanes) that the two rows of a tile share a register with
+  int pixel_piece = 1;        ///< shortest run of pixels (lanes) that the two rows of a tile share a register with
   int depthwise_columns = 1;  ///< most output columns of a depthwise tile
   /// [UnaryOp] = FMA vectors (without FMA: multiply vectors) that one vector of the function takes.
   std::array<int, kUnaryOps> fma_per_vector{};
   int exp_nonpositive_fma = 0;  ///< the same of exp_nonpositive, attention's exponential
-  int recurrent_sums = 1;  ///< most sums (vectors) that a panel of a recurrent step keeps in registers
-  bool depthwise_resident = false;  ///< its 3 × 3 weights stay in registers along the row, else along a tile's kernel row
+  int recurrent_sums = 1;       ///< most sums (vectors) that a panel of a recurrent step keeps in registers
+  bool depthwise_resident =
+      false;  ///< its 3 × 3 weights stay in registers along the row, else along a tile's kernel row
 };
 
 /// Number formats of the multiply-accumulate kernels: storage and weight type → accumulator type.
@@ -70,8 +71,8 @@ struct KernelTable {
   void (*row_norm)(const RowNormArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*copy_nd)(const CopyArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
 
-  /// Runs `rounds` × kPeakChains independent FMA vectors in registers; returns fp32 FMA lanes executed. The yardstick of
-  /// every share of peak.
+  /// Runs `rounds` × kPeakChains independent FMA vectors in registers; returns fp32 FMA lanes executed. The yardstick
+  /// of every share of peak.
   int64_t (*fma_peak)(int64_t rounds) noexcept = nullptr;
 };
 

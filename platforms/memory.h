@@ -6,11 +6,12 @@ namespace tally {
 
 /// Alignment of every buffer the engine owns: a cache line and the widest vector.
 inline constexpr size_t kAlignment = 64;
-/// Bytes past the end of an AlignedBuffer that kernels may read (never write): one vector load that starts inside stays legal.
+/// Bytes past the end of an AlignedBuffer that kernels may read (never write): one vector load that starts inside stays
+/// legal.
 inline constexpr size_t kGuardBytes = 64;
 
-/// `size` bytes aligned to kAlignment, followed by kGuardBytes that may be read; all zero at first. Movable, not copyable.
-/// The constructor throws std::bad_alloc. An empty buffer holds nothing and its data() is null.
+/// `size` bytes aligned to kAlignment, followed by kGuardBytes that may be read; all zero at first. Movable, not
+/// copyable. The constructor throws std::bad_alloc. An empty buffer holds nothing and its data() is null.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;

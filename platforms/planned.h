@@ -5,8 +5,8 @@
 
 namespace tally {
 
-/// What a kernel will do on given arguments, from closed formulas that stand beside the kernel and share no code with its
-/// counting. Law: the executed tally equals `tally`, field by field; and the parts add up to it (parts_add_up).
+/// What a kernel will do on given arguments, from closed formulas that stand beside the kernel and share no code with
+/// its counting. Law: the executed tally equals `tally`, field by field; and the parts add up to it (parts_add_up).
 struct Planned {
   Tally tally;
 
@@ -48,11 +48,10 @@ struct Planned {
 
 /// Every part, for sums.
 inline constexpr int64_t Planned::*kPlannedParts[] = {
-    &Planned::host_macs,
-    &Planned::lane_padding,    &Planned::k_padding,          &Planned::tile_padding,    &Planned::steps_skipped,
-    &Planned::gates_skipped,   &Planned::loaded_activations, &Planned::loaded_weights,  &Planned::loaded_partials,
-    &Planned::loaded_residual, &Planned::loaded_state,       &Planned::loaded_scratch,  &Planned::stored_outputs,
-    &Planned::stored_partials, &Planned::stored_state,       &Planned::stored_scratch};
+    &Planned::host_macs,       &Planned::lane_padding,    &Planned::k_padding,          &Planned::tile_padding,
+    &Planned::steps_skipped,   &Planned::gates_skipped,   &Planned::loaded_activations, &Planned::loaded_weights,
+    &Planned::loaded_partials, &Planned::loaded_residual, &Planned::loaded_state,       &Planned::loaded_scratch,
+    &Planned::stored_outputs,  &Planned::stored_partials, &Planned::stored_state,       &Planned::stored_scratch};
 
 inline Planned& Planned::operator+=(const Planned& other) {
   tally += other.tally;

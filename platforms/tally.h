@@ -5,8 +5,8 @@ namespace tally {
 
 /// What kernels did, added once a tile from the loop bounds actually reached. All integers, exact.
 struct Tally {
-  int64_t macs = 0;            ///< multiply-accumulates whose product a result uses
-  int64_t lane_macs = 0;       ///< multiply-accumulate lanes issued by multiply-accumulate kernels, padding lanes included
+  int64_t macs = 0;       ///< multiply-accumulates whose product a result uses
+  int64_t lane_macs = 0;  ///< multiply-accumulate lanes issued by multiply-accumulate kernels, padding lanes included
   int64_t lane_fma_other = 0;  ///< FMA lanes of other kernels (multiply lanes where the ISA has no FMA)
   int64_t bytes_loaded = 0;    ///< from registered buffers (weights, arena, inputs, outputs)
   int64_t bytes_stored = 0;    ///< to registered buffers

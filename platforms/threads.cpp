@@ -9,8 +9,8 @@
 
 namespace tally {
 
-/// Barriers are numbered. A thread announces the number it has reached in its own line; thread 0 collects the others' and
-/// answers in its line, which all others watch. The numbers do what a sense bit does, for any count of barriers.
+/// Barriers are numbered. A thread announces the number it has reached in its own line; thread 0 collects the others'
+/// and answers in its line, which all others watch. The numbers do what a sense bit does, for any count of barriers.
 struct alignas(64) Team::Line {
   std::atomic<uint32_t> reached{0};
   uint32_t number = 0;  // of this thread's last barrier
@@ -18,8 +18,8 @@ struct alignas(64) Team::Line {
 
 namespace {
 
-/// Looks before a waiting thread starts to yield: some 50 to 150 µs, longer than any layer's imbalance on cores of our own,
-/// short where another process holds the core that we wait for.
+/// Looks before a waiting thread starts to yield: some 50 to 150 µs, longer than any layer's imbalance on cores of our
+/// own, short where another process holds the core that we wait for.
 constexpr int kSpins = 2000;
 
 void pause() {

@@ -5,11 +5,12 @@
 
 namespace tally {
 
-/// The threads of one parallel region a run. The pool is OpenMP's and starts in the constructor; a build without OpenMP has
-/// one thread. One team size (and 1) a process: libgomp ends and starts threads when the size varies from region to region.
+/// The threads of one parallel region a run. The pool is OpenMP's and starts in the constructor; a build without OpenMP
+/// has one thread. One team size (and 1) a process: libgomp ends and starts threads when the size varies from region to
+/// region.
 ///
-/// A pool belongs to the thread that opens its regions: construct the team where it will run, or the first run() elsewhere
-/// starts another pool.
+/// A pool belongs to the thread that opens its regions: construct the team where it will run, or the first run()
+/// elsewhere starts another pool.
 class Team {
  public:
   /// At least one thread; fewer than asked for where OpenMP's limits allow no more, see size().
@@ -18,11 +19,12 @@ class Team {
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
-  /// Threads that run() uses; constant, but 1 while it runs inside another parallel region, where no threads are to be had.
+  /// Threads that run() uses; constant, but 1 while it runs inside another parallel region, where no threads are to be
+  /// had.
   int size() const { return active_; }
 
-  /// body(thread) once for each thread in [0, size()), at the same time; returns when all are done. Body must not throw.
-  /// With one thread it is a plain call: no OpenMP, no lock, no allocation, no system call.
+  /// body(thread) once for each thread in [0, size()), at the same time; returns when all are done. Body must not
+  /// throw. With one thread it is a plain call: no OpenMP, no lock, no allocation, no system call.
   template <class F>
   void run(F&& body) noexcept {
     static_assert(std::is_nothrow_invocable_v<F&, int>, "a team's body is noexcept: void (int thread) noexcept");
@@ -31,8 +33,8 @@ class Team {
          const_cast<void*>(static_cast<const void*>(std::addressof(body))));
   }
 
-  /// Returns once every thread of the region has called it as often as this one; what they wrote before is visible then.
-  /// Only inside run(), by every thread. Spins for a bounded while, then yields its time slice between looks.
+  /// Returns once every thread of the region has called it as often as this one; what they wrote before is visible
+  /// then. Only inside run(), by every thread. Spins for a bounded while, then yields its time slice between looks.
   void barrier(int thread) noexcept {
     if (active_ > 1) wait(thread);
   }

@@ -42,7 +42,8 @@ void Judge::claim(Isa isa, const Tally& tally, bool integer, std::span<const Buf
   const char* separator = "";
   for (const Buffer& buffer : buffers) {
     const uintptr_t address = reinterpret_cast<uintptr_t>(buffer.address), line = address / 64 * 64;
-    out_ << separator << "{\"name\": \"operand\", \"address\": " << line << ", \"bytes\": " << buffer.bytes + (address - line) << "}";
+    out_ << separator << "{\"name\": \"operand\", \"address\": " << line
+         << ", \"bytes\": " << buffer.bytes + (address - line) << "}";
     separator = ", ";
   }
   out_ << "], \"anchor\": {\"symbol\": \"tally_judge_anchor\", \"address\": "

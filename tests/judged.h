@@ -1,7 +1,7 @@
 #pragma once
-// Kernel sweeps under an outside judge. Run as `tally_test_platforms --claims FILE` by tools/qemu/judge.py, a test program
-// marks each untallied kernel call as a section for the emulator and writes down what the counting kernel claims for it.
-// Otherwise these are plain calls.
+// Kernel sweeps under an outside judge. Run as `tally_test_platforms --claims FILE` by tools/qemu/judge.py, a test
+// program marks each untallied kernel call as a section for the emulator and writes down what the counting kernel
+// claims for it. Otherwise these are plain calls.
 #include <fstream>
 #include <optional>
 #include <span>
@@ -17,7 +17,8 @@ class Judge {
  public:
   static Judge& instance();
 
-  /// Begins to write claims; TALLY_JUDGE_ISA then limits the sweep to one instruction set, so that no emulator meets another.
+  /// Begins to write claims; TALLY_JUDGE_ISA then limits the sweep to one instruction set, so that no emulator meets
+  /// another.
   void open(const std::string& file);
   bool on() const { return out_.is_open(); }
   bool wants(Isa isa) const { return !isa_ || *isa_ == isa; }
@@ -31,14 +32,15 @@ class Judge {
     tools::mark_end();
     open_section_ = true;
   }
-  /// An operand in memory whose loads and stores are judged. Nothing else may be touched in the 64-byte line it begins in.
+  /// An operand in memory whose loads and stores are judged. Nothing else may be touched in the 64-byte line it begins
+  /// in.
   struct Buffer {
     const void* address;
     size_t bytes;
   };
 
-  /// What the section just run is claimed to have executed. `integer`: its multiply-accumulates are int8 ones. Bytes are
-  /// judged where the operands are given.
+  /// What the section just run is claimed to have executed. `integer`: its multiply-accumulates are int8 ones. Bytes
+  /// are judged where the operands are given.
   void claim(Isa isa, const Tally& tally, bool integer = false, std::span<const Buffer> buffers = {});
 
  private:

@@ -5,7 +5,8 @@
 
 namespace tally::tools {
 
-/// How two tensors agree, element by element: |got − expected| ≤ atol + rtol·|expected|, infinities equal, NaN with NaN.
+/// How two tensors agree, element by element: |got − expected| ≤ atol + rtol·|expected|, infinities equal, NaN with
+/// NaN.
 struct Agreement {
   int64_t elements = 0;
   int64_t differing = 0;

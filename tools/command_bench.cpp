@@ -112,8 +112,7 @@ Table other_figures(const Plan& plan, const Measured& m, double rate) {
   add_bytes("weights", static_cast<int64_t>(plan.weights_bytes), "packed");
   add_bytes("arena", static_cast<int64_t>(plan.arena_bytes), "activations and scratch");
   add_bytes("peak memory", peak_rss_bytes(), "resident, of the whole process");
-  if (plan.state_bytes > 0)
-    add_bytes("state", static_cast<int64_t>(plan.state_bytes), "kept from step to step");
+  if (plan.state_bytes > 0) add_bytes("state", static_cast<int64_t>(plan.state_bytes), "kept from step to step");
   if (rate > 0)
     add("real-time factor", fmt::format("{:.3g}", real_time_factor(m, rate)), real_time_factor(m, rate), "",
         fmt::format("at {} runs a second; below 1 it keeps up", with_thousands(rate, 0)));

@@ -57,7 +57,8 @@ std::vector<int64_t> parse_tokens(const std::string& text_or_file) {
   return tokens;
 }
 
-/// A streamed decoder: one integer input of one token a step, and a first output whose last dimension is the vocabulary.
+/// A streamed decoder: one integer input of one token a step, and a first output whose last dimension is the
+/// vocabulary.
 class Decoder {
  public:
   explicit Decoder(Context& context) : context_(context) {

@@ -8,7 +8,8 @@
 
 namespace tally::tools {
 
-/// {"schema": "tally.<kind>/1", "version": …, "model": …, "machine": …}. `model` null: a document of none, with the reason in "missing"; `isa`: what ran.
+/// {"schema": "tally.<kind>/1", "version": …, "model": …, "machine": …}. `model` null: a document of none, with the
+/// reason in "missing"; `isa`: what ran.
 nlohmann::ordered_json new_document(const std::string& kind, const LoadedModel* model, std::optional<Isa> isa);
 
 /// Indented text, ending with a line feed. Names that are no UTF-8 are mended.

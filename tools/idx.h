@@ -13,8 +13,8 @@ struct IdxImages {
   std::vector<uint8_t> pixels;
 };
 
-/// Reads the first `limit` images (all where it is negative). Throws Error(model) on a wrong magic, extents of 0, too few
-/// or too many bytes; Error(limit) above `max_bytes`.
+/// Reads the first `limit` images (all where it is negative). Throws Error(model) on a wrong magic, extents of 0, too
+/// few or too many bytes; Error(limit) above `max_bytes`.
 IdxImages read_idx_images(const std::filesystem::path& file, int64_t limit, size_t max_bytes);
 std::vector<uint8_t> read_idx_labels(const std::filesystem::path& file, int64_t limit, size_t max_bytes);
 

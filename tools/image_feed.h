@@ -7,13 +7,13 @@
 
 namespace tally::tools {
 
-/// How images become a model's input: pixels divided by `scale`, zero-padded evenly (the odd row or column after) to the
-/// model's height and width.
+/// How images become a model's input: pixels divided by `scale`, zero-padded evenly (the odd row or column after) to
+/// the model's height and width.
 class ImageFeed {
  public:
-  /// Reads the input's extents as [batch,] height, width, or [batch,] rows·columns flat; extents of 1 elsewhere (channels,
-  /// the batch of time steps) do not count. Throws Error(model) where the images do not fit, or the input is no single
-  /// float32 or float16 one.
+  /// Reads the input's extents as [batch,] height, width, or [batch,] rows·columns flat; extents of 1 elsewhere
+  /// (channels, the batch of time steps) do not count. Throws Error(model) where the images do not fit, or the input is
+  /// no single float32 or float16 one.
   ImageFeed(const CompiledModel& model, const IdxImages& images, double scale);
 
   int64_t batch() const { return batch_; }

@@ -11,9 +11,9 @@ namespace tally::tools {
 /// Error(model) or Error(limit) naming the file.
 Tensor read_tensor(const std::filesystem::path& file, size_t max_bytes);
 
-/// The graph's inputs by name, from files and, where a seed is given, made up: floats uniform in [0,1) in row-major order
-/// from one generator over the inputs in the graph's order, everything else 0. Throws Error(model) where an input is
-/// missing, Error(usage) where a file fits no input or an extent is open.
+/// The graph's inputs by name, from files and, where a seed is given, made up: floats uniform in [0,1) in row-major
+/// order from one generator over the inputs in the graph's order, everything else 0. Throws Error(model) where an input
+/// is missing, Error(usage) where a file fits no input or an extent is open.
 std::map<std::string, Tensor> read_inputs(const CompiledModel& model, const InputOptions& options);
 
 /// Throws Error(usage) naming the first symbolic dimension of an input that --dim leaves open.

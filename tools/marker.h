@@ -1,6 +1,6 @@
 #pragma once
-// No-op instructions that tell an emulator where an inference begins and ends (tools/qemu reads them). They have a memory
-// clobber, so that the compiler moves no work across.
+// No-op instructions that tell an emulator where an inference begins and ends (tools/qemu reads them). They have a
+// memory clobber, so that the compiler moves no work across.
 
 namespace tally::tools {
 

@@ -6,8 +6,8 @@
 
 namespace tally::tools {
 
-/// The ONNX file that an argument means: itself, or model.onnx (else the only .onnx file) of a folder. Throws Error(model)
-/// where there is none.
+/// The ONNX file that an argument means: itself, or model.onnx (else the only .onnx file) of a folder. Throws
+/// Error(model) where there is none.
 std::filesystem::path find_model(const std::string& argument);
 
 /// A model and the file it came from.

@@ -28,8 +28,8 @@ struct LoadingOptions {
   std::string isa, dtype = "fp32", max_memory = "2G", max_macs = "100G";
   bool stream = false;
 
-  /// As the engine takes them. Throws Error(usage) on what cannot be understood, Error(machine) on an instruction set or
-  /// number format that exists but not here.
+  /// As the engine takes them. Throws Error(usage) on what cannot be understood, Error(machine) on an instruction set
+  /// or number format that exists but not here.
   LoadOptions parsed() const;
 };
 
@@ -63,8 +63,8 @@ void add_input_options(CLI::App& command, InputOptions& options);
 /// The model argument.
 void add_model_argument(CLI::App& command, std::string& model);
 
-/// "512M", "2G", "1.5GiB", "100000": K M G T are powers of `base` (1024 for bytes, 1000 for counts). Throws Error(usage)
-/// naming the option.
+/// "512M", "2G", "1.5GiB", "100000": K M G T are powers of `base` (1024 for bytes, 1000 for counts). Throws
+/// Error(usage) naming the option.
 int64_t parse_quantity(const std::string& option, const std::string& text, int64_t base);
 
 }  // namespace tally::tools

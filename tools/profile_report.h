@@ -5,8 +5,8 @@
 
 namespace tally::tools {
 
-/// The three columns, the gap in named terms, and where every figure comes from. `every_gap`: gap terms row by row however
-/// many rows there are.
+/// The three columns, the gap in named terms, and where every figure comes from. `every_gap`: gap terms row by row
+/// however many rows there are.
 Report profile_report(const LoadedModel& loaded, const Profile& profile, bool every_gap);
 
 /// The document "tally.profile/1".

@@ -40,7 +40,8 @@ std::string Report::as_markdown() const {
 
 std::string Report::as_csv() const {
   std::string text;
-  for (const ReportPart& part : parts) text += (text.empty() ? "" : "\n#" + (part.heading.empty() ? "" : " " + part.heading) + "\n") + part.table.as_csv();
+  for (const ReportPart& part : parts)
+    text += (text.empty() ? "" : "\n#" + (part.heading.empty() ? "" : " " + part.heading) + "\n") + part.table.as_csv();
   return text;
 }
 

@@ -18,8 +18,8 @@ int table_width();
 /// Emphasis for data on stdout: only on a terminal, and not where NO_COLOR is set or TERM is dumb.
 Emphasis stdout_emphasis();
 
-/// Writes all of `text` to `file`, or to stdout where it is empty. Throws Error(usage) where the file cannot be written,
-/// Error(machine) where stdout cannot.
+/// Writes all of `text` to `file`, or to stdout where it is empty. Throws Error(usage) where the file cannot be
+/// written, Error(machine) where stdout cannot.
 void write_data(const std::string& text, const std::string& file);
 
 /// A line on stderr, "tally: " before it, unless `quiet`. Control characters are replaced.

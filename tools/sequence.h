@@ -16,7 +16,8 @@ namespace tally::tools {
 class Sequence {
  public:
   /// `steps`: 0: as many as the inputs hold (1 where none holds any). `feeds`: `OUT=IN`: after each step the output's
-  /// value becomes the input's. Throws Error where extents, names or types contradict, or a bounded timeline is shorter.
+  /// value becomes the input's. Throws Error where extents, names or types contradict, or a bounded timeline is
+  /// shorter.
   Sequence(Context& context, std::map<std::string, Tensor> inputs, int64_t steps = 0,
            const std::vector<std::string>& feeds = {});
 
@@ -33,7 +34,8 @@ class Sequence {
   const std::vector<Tensor>& outputs() const { return outputs_; }
 
  private:
-  /// A tensor over time beside the buffer that holds one step of it: `outer` pieces of `piece` bytes, of every `extent`.
+  /// A tensor over time beside the buffer that holds one step of it: `outer` pieces of `piece` bytes, of every
+  /// `extent`.
   struct Track {
     size_t index = 0;  ///< among the plan's inputs or outputs
     int64_t outer = 1, extent = 1, piece = 0;
@@ -57,7 +59,8 @@ class Sequence {
   std::vector<Tensor> outputs_;
 };
 
-/// One inference on whole inputs: at once, or step by step where the model was loaded with `stream`. The outputs, whole.
+/// One inference on whole inputs: at once, or step by step where the model was loaded with `stream`. The outputs,
+/// whole.
 std::vector<Tensor> infer(Context& context, const std::map<std::string, Tensor>& inputs);
 
 }  // namespace tally::tools

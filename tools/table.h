@@ -30,7 +30,7 @@ struct Column {
   int priority = 0;         ///< where a table is too wide, columns go by falling priority; 0 stays
   bool hide_zeros = false;  ///< left out (not in CSV) where nothing but 0 is in it
   bool only_csv = false;
-  int decimals = -1;  ///< of shares, where the usual one does not do
+  int decimals = -1;       ///< of shares, where the usual one does not do
   bool never_csv = false;  ///< another column has it in exact numbers
   bool wraps = false;      ///< long text goes on in lines of its own instead of being cut
 };
@@ -45,8 +45,8 @@ struct Table {
   std::vector<std::vector<Cell>> rows;
   std::vector<Cell> totals;  ///< empty: no such line
 
-  /// Aligned columns under headings with units, no line wider than `width`; ends with a line that names columns left out
-  /// for want of width, if any.
+  /// Aligned columns under headings with units, no line wider than `width`; ends with a line that names columns left
+  /// out for want of width, if any.
   std::string as_text(int width, const Emphasis& emphasis) const;
   std::string as_markdown() const;
   /// RFC 4180 (lines end in \\n) with exact integers, without totals.

@@ -34,8 +34,7 @@ void check_location(const std::string& location) {
 std::vector<std::byte> read_file(const fs::path& file, size_t max_bytes) {
   const uint64_t size = regular_size(file, "");
   if (size > max_bytes)
-    fail(file.string(), text(size, " bytes"), text("must be at most ", max_bytes, " (--max-memory)"),
-         ErrorCode::limit);
+    fail(file.string(), text(size, " bytes"), text("must be at most ", max_bytes, " (--max-memory)"), ErrorCode::limit);
   std::vector<std::byte> bytes(static_cast<size_t>(size));
   std::ifstream in(file, std::ios::binary);
   in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));

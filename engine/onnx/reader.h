@@ -19,9 +19,9 @@ struct ReadOptions {
 
 /// The graph of an ONNX model: nodes in topological order, Constant nodes and sparse tensors as initialisers, calls of
 /// the model's own functions replaced by their bodies, inputs without those that are initialised. The bytes are not
-/// trusted: whatever they hold, the call ends with a graph or with Error(model) or Error(limit) naming node, value found
-/// and value required, in time and memory linear in their length (inlined functions and sparse tensors: in max_bytes).
-/// External data must lie in the model's folder. Thread-safe.
+/// trusted: whatever they hold, the call ends with a graph or with Error(model) or Error(limit) naming node, value
+/// found and value required, in time and memory linear in their length (inlined functions and sparse tensors: in
+/// max_bytes). External data must lie in the model's folder. Thread-safe.
 Graph read_onnx(const std::filesystem::path& file, const ReadOptions& options = {});
 
 /// The same from memory; `folder` is where external data lies, empty to refuse it.

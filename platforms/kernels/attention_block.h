@@ -10,7 +10,8 @@
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
-/// Where running maxima start, and the least that a difference is taken to: scores of −∞ then have weight 0 and not NaN.
+/// Where running maxima start, and the least that a difference is taken to: scores of −∞ then have weight 0 and not
+/// NaN.
 constexpr float kLeastScore = -3.402823466e38f;
 
 /// One head's block of up to NV vectors of queries.
@@ -44,8 +45,8 @@ class AttentionBlock {
       A::store(total_ + v * L, A::zero());
     }
     const int64_t keys = keys_ = keys_seen();
-    // Rows of a head that are far apart are fetched ahead by nobody else: 1500 keys of 6 interleaved heads of 64 elements took
-    // 7 % longer without.
+    // Rows of a head that are far apart are fetched ahead by nobody else: 1500 keys of 6 interleaved heads of 64
+    // elements took 7 % longer without.
     prefetch_ = keys * (args_.d + args_.e) > kNearFloats;
     if (keys == 0) {
       for (int64_t i = 0; i < args_.e * kLanes; i += L) A::store(sums_ + i, A::zero());

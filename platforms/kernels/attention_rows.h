@@ -1,6 +1,6 @@
 #pragma once
-// Attention for a few queries, decoding one token above all: elements lie across the lanes, keys and values are read as they
-// lie, once for all queries of an item while a tile is in the nearest cache.
+// Attention for a few queries, decoding one token above all: elements lie across the lanes, keys and values are read as
+// they lie, once for all queries of an item while a tile is in the nearest cache.
 #include "tally/platforms/kernel_args.h"
 #include "tally/platforms/kernels/attention_block.h"
 #include "tally/platforms/kernels/math.h"

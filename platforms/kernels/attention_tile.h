@@ -1,6 +1,6 @@
 #pragma once
-// The register tiles of attention with queries across the lanes. Keys and values are read element by element as they lie,
-// each once, and multiplied by whole vectors of queries or of weights: neither is packed.
+// The register tiles of attention with queries across the lanes. Keys and values are read element by element as they
+// lie, each once, and multiplied by whole vectors of queries or of weights: neither is packed.
 #include <stdint.h>
 
 #include "tally/platforms/kernels/gemm.h"

@@ -46,7 +46,8 @@ struct Int32Avx2 {
   static TALLY_INLINE void store_partial(int32_t* p, Acc v, int n) { _mm256_maskstore_epi32(p, tail_mask(n), v); }
 };
 
-/// Two depth elements a step: widened to 16 bits, vpmaddwd adds the products of a pair in 32 bits, which cannot overflow.
+/// Two depth elements a step: widened to 16 bits, vpmaddwd adds the products of a pair in 32 bits, which cannot
+/// overflow.
 struct Int8Avx2 : Int32Avx2 {
   using Weights = __m256i;
   using Factor = __m256i;

@@ -1,6 +1,6 @@
 #pragma once
-// The first lanes of a vector, loaded without masks: vmaskmovps is exact on CPUs, but emulators (qemu 7.2) read the whole
-// vector for it, which faults at the end of a page and spoils the count of bytes.
+// The first lanes of a vector, loaded without masks: vmaskmovps is exact on CPUs, but emulators (qemu 7.2) read the
+// whole vector for it, which faults at the end of a page and spoils the count of bytes.
 #include <immintrin.h>
 
 #include "tally/platforms/kernels/inline.h"

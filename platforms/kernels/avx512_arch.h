@@ -1,6 +1,6 @@
 #pragma once
-// AVX-512 F+DQ+BW+VL: 32 registers of 16 lanes. Short panels use 8-lane registers, which cost half as much on cores that
-// split 512-bit work.
+// AVX-512 F+DQ+BW+VL: 32 registers of 16 lanes. Short panels use 8-lane registers, which cost half as much on cores
+// that split 512-bit work.
 #include <immintrin.h>
 
 #include "tally/platforms/kernels/avx512_formats.h"

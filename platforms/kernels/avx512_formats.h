@@ -40,9 +40,9 @@ struct Int32Avx512 {
 
 #ifdef __AVX512VNNI__
 
-/// A's bytes offset by 128, so that vpdpbusd, which takes unsigned by signed, is exact for all int8: each sum starts from
-/// −128·Σ weights (GemmArgs::column_sums). A tail's missing elements are zeros, offset like the others; their weights are in
-/// the column sums too.
+/// A's bytes offset by 128, so that vpdpbusd, which takes unsigned by signed, is exact for all int8: each sum starts
+/// from −128·Σ weights (GemmArgs::column_sums). A tail's missing elements are zeros, offset like the others; their
+/// weights are in the column sums too.
 struct OffsetFactor {
   static constexpr int32_t kOffset = static_cast<int32_t>(0x80808080u);
   static TALLY_INLINE int32_t load(const int8_t* p) {

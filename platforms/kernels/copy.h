@@ -1,7 +1,8 @@
 #pragma once
-// Data movement. The two innermost loops form a plane; an odometer runs over the rest. Three kinds of plane: rows adjacent in
-// x and y, transposes of 4-byte elements in register blocks, and everything else element by element. Every element is loaded
-// once and stored once: nothing goes through the C library's memcpy, whose head and tail moves overlap.
+// Data movement. The two innermost loops form a plane; an odometer runs over the rest. Three kinds of plane: rows
+// adjacent in x and y, transposes of 4-byte elements in register blocks, and everything else element by element. Every
+// element is loaded once and stored once: nothing goes through the C library's memcpy, whose head and tail moves
+// overlap.
 #include "tally/platforms/kernel_args.h"
 #include "tally/platforms/tally.h"
 
@@ -82,8 +83,8 @@ TALLY_INLINE void load_quads(TwoQuads& v, const char* x, int64_t four_rows) {
   v = __builtin_shufflevector(first, second, 0, 1, 2, 3, 4, 5, 6, 7);
 }
 
-/// Transposes a block of W × W 4-byte elements: row i of x becomes column i of y; strides between rows in bytes. A vector
-/// is gathered from quads of rows i, i + 4 …, so that transposing 4 × 4 inside each quad finishes the block.
+/// Transposes a block of W × W 4-byte elements: row i of x becomes column i of y; strides between rows in bytes. A
+/// vector is gathered from quads of rows i, i + 4 …, so that transposing 4 × 4 inside each quad finishes the block.
 template <class Row>
 TALLY_INLINE void transpose_block(char* y, int64_t y_row, const char* x, int64_t x_row) {
   constexpr int W = sizeof(Row) / 4;
@@ -98,8 +99,8 @@ TALLY_INLINE void transpose_block(char* y, int64_t y_row, const char* x, int64_t
   }
 }
 
-/// A plane of 4-byte elements with y_inner = x_outer = 4 bytes. Blocks run along y's rows, so that lines of y are filled
-/// one after the other while the lines of x that the next block row needs stay in cache.
+/// A plane of 4-byte elements with y_inner = x_outer = 4 bytes. Blocks run along y's rows, so that lines of y are
+/// filled one after the other while the lines of x that the next block row needs stay in cache.
 template <class Row>
 void copy_transposed(char* y, const char* x, const Plane& p) {
   constexpr int64_t W = sizeof(Row) / 4;
@@ -166,8 +167,8 @@ struct CopyLoops {
   }
 };
 
-/// Takes the plane's two loops out of `loops`: inside, the loop adjacent in x and y, else the one adjacent in y (with the
-/// one adjacent in x around it: a transpose), else the last.
+/// Takes the plane's two loops out of `loops`: inside, the loop adjacent in x and y, else the one adjacent in y (with
+/// the one adjacent in x around it: a transpose), else the last.
 inline Plane take_plane(CopyLoops& loops, int64_t element_bytes) {
   Plane p;
   p.x_inner = p.y_inner = element_bytes;

@@ -1,6 +1,7 @@
 #pragma once
-// The last include of an ISA file: instantiates every kernel for its `Arch` and lays them into the two tables of the ISA.
-// Its command line defines TALLY_ISA_NAME=<name>, TALLY_ISA_NAMESPACE=isa_<name> and xsimd=xsimd_<name> (cmake/isa.cmake).
+// The last include of an ISA file: instantiates every kernel for its `Arch` and lays them into the two tables of the
+// ISA. Its command line defines TALLY_ISA_NAME=<name>, TALLY_ISA_NAMESPACE=isa_<name> and xsimd=xsimd_<name>
+// (cmake/isa.cmake).
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/kernels/attention.h"
 #include "tally/platforms/kernels/copy.h"

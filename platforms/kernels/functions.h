@@ -1,19 +1,19 @@
 #pragma once
-// The functions of one element beside exp, tanh and sigmoid, on vectors: straight-line code like theirs (math.h), so that
-// the FMA lanes of a call are a constant.
+// The functions of one element beside exp, tanh and sigmoid, on vectors: straight-line code like theirs (math.h), so
+// that the FMA lanes of a call are a constant.
 //
 // Error bounds over all floats (tests/platforms/functions_test.cpp), in ULP of the result unless said otherwise: abs,
-// negate, sqrt, reciprocal, square 0.5; rsqrt, softsign, cube 1.5; log, erf, softplus 2.5; elu 3; hard_sigmoid, hard_swish,
-// leaky 1 ULP of the largest term; swish, mish 5 ULP and |x|·2^−149, where the sigmoid is denormal; gelu, gelu_tanh
-// 2^−22·|x|, their tails towards −∞ being differences.
+// negate, sqrt, reciprocal, square 0.5; rsqrt, softsign, cube 1.5; log, erf, softplus 2.5; elu 3; hard_sigmoid,
+// hard_swish, leaky 1 ULP of the largest term; swish, mish 5 ULP and |x|·2^−149, where the sigmoid is denormal; gelu,
+// gelu_tanh 2^−22·|x|, their tails towards −∞ being differences.
 #include "tally/platforms/kernels/math.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
 namespace math {
 
-/// ln m + k·ln 2 of x = m·2^k, m in [√½, √2); x must be positive and normal. With f = m − 1: ln m = f − f²/2 + f³·P(f), P
-/// minimax of degree 8 for the relative error of ln m, 7.5e-10 (Lawson's iteration).
+/// ln m + k·ln 2 of x = m·2^k, m in [√½, √2); x must be positive and normal. With f = m − 1: ln m = f − f²/2 + f³·P(f),
+/// P minimax of degree 8 for the relative error of ln m, 7.5e-10 (Lawson's iteration).
 template <class Arch>
 TALLY_INLINE constexpr typename Arch::Vec log_normal(typename Arch::Vec x, typename Arch::Vec more_exponent) {
   using Vec = typename Arch::Vec;

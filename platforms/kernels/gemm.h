@@ -173,8 +173,8 @@ class GemmSweep {
     left_in_row_ = row_width_;
   }
 
-  /// For panels that C has no whole vectors for, and for activations too long to unroll over a tile: the sums go by way of
-  /// the stack.
+  /// For panels that C has no whole vectors for, and for activations too long to unroll over a tile: the sums go by way
+  /// of the stack.
   __attribute__((noinline)) void run_through_scratch(int rows) {
     alignas(64) typename F::Sum scratch[kGemmScratch];
     GemmTile<F> tile = tile_;
@@ -198,8 +198,8 @@ class GemmSweep {
   /// Columns of a panel that are read and written in C.
   int64_t columns() const { return args_.full_stores ? width_ : panel_.n; }
 
-  /// Adds what the rows and tiles that ran in this chunk come to. They are added up tile by tile and multiplied out here
-  /// once: multiplying after every tile cost up to 2 % of LeNet-5's second convolution.
+  /// Adds what the rows and tiles that ran in this chunk come to. They are added up tile by tile and multiplied out
+  /// here once: multiplying after every tile cost up to 2 % of LeNet-5's second convolution.
   TALLY_INLINE void count_chunk() {
     int64_t depth = 0, padded_depth = 0;
 #pragma GCC unroll 4

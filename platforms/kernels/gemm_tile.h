@@ -1,6 +1,6 @@
 #pragma once
-// The register tile of the matrix kernel: MR rows of A times one panel of NV vectors of packed weights, sums in registers
-// from the first depth element to the last.
+// The register tile of the matrix kernel: MR rows of A times one panel of NV vectors of packed weights, sums in
+// registers from the first depth element to the last.
 #include <stdint.h>
 
 #include "tally/platforms/kernel_args.h"
@@ -11,8 +11,8 @@ namespace tally::TALLY_ISA_NAMESPACE {
 /// Most rows of any tile.
 inline constexpr int kGemmMaxRows = 8;
 
-/// Operands of one tile, or of several: row r of A starts at a + r·a_step (`affine`), tile after tile, or the rows of one tile
-/// at a_rows[r]; of C likewise.
+/// Operands of one tile, or of several: row r of A starts at a + r·a_step (`affine`), tile after tile, or the rows of
+/// one tile at a_rows[r]; of C likewise.
 template <class F>
 struct GemmTile {
   const typename F::Storage* a = nullptr;
@@ -36,8 +36,8 @@ struct GemmTile {
   typename F::Output* c_rows[kGemmMaxRows];
 };
 
-/// Dependent multiply-accumulates wait for each other: 4 cycles on current cores, two a cycle, so that 8 chains keep the
-/// units busy (7 nearly). Tiles with fewer sums split the depth over several sets of them.
+/// Dependent multiply-accumulates wait for each other: 4 cycles on current cores, two a cycle, so that 8 chains keep
+/// the units busy (7 nearly). Tiles with fewer sums split the depth over several sets of them.
 constexpr int gemm_sets(int sums) {
   constexpr int kChains = 8;
   return sums == 1 ? kChains : sums <= 3 ? 4 : sums <= 6 ? 2 : 1;
@@ -134,8 +134,8 @@ struct GemmSums {
     }
   }
 
-  /// All rows are addressed by one index. A compiler that sees it advance would rather advance MR pointers, and compute them
-  /// anew for each segment.
+  /// All rows are addressed by one index. A compiler that sees it advance would rather advance MR pointers, and compute
+  /// them anew for each segment.
   static TALLY_INLINE void hide(int64_t& index) { asm("" : "+r"(index)); }
 
   TALLY_INLINE void accumulate(GemmTile<F>* volatile& tile) {
@@ -195,9 +195,9 @@ struct GemmSums {
 
 /// One tile: C = clamp(bias + Σ A·W + residual), or partial sums, as the tile says; moves it on to the next.
 ///
-/// The tile is reached through memory, anew in each part. Held in a register over the depth loop, which needs nearly all of
-/// them, gcc 12 saves it in a vector register, and to get it back from there waits for every multiply-accumulate in flight:
-/// 40 to 70 cycles a tile on Zen 4.
+/// The tile is reached through memory, anew in each part. Held in a register over the depth loop, which needs nearly
+/// all of them, gcc 12 saves it in a vector register, and to get it back from there waits for every multiply-accumulate
+/// in flight: 40 to 70 cycles a tile on Zen 4.
 template <class F, int NV, int MR>
 TALLY_INLINE void run_tile(GemmTile<F>* volatile& tile) {
   GemmSums<F, NV, MR> sums;

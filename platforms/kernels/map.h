@@ -1,7 +1,7 @@
 #pragma once
-// Elementwise kernels. Every element goes through the same instructions wherever the work is cut, a partial vector at the
-// end of a row included, so that bits do not depend on threads. Bytes and FMA lanes follow from the vectors each loop
-// reached; a partial vector executes whole FMA vectors but loads and stores only its elements.
+// Elementwise kernels. Every element goes through the same instructions wherever the work is cut, a partial vector at
+// the end of a row included, so that bits do not depend on threads. Bytes and FMA lanes follow from the vectors each
+// loop reached; a partial vector executes whole FMA vectors but loads and stores only its elements.
 #include "tally/platforms/kernel_args.h"
 #include "tally/platforms/kernels/functions.h"
 #include "tally/platforms/tally.h"
@@ -66,8 +66,9 @@ void unary_op(const UnaryArgs& args, int64_t begin, int64_t end, [[maybe_unused]
   const int64_t last = end * kMapBlock < args.n ? end * kMapBlock : args.n;
   if (first >= last) return;
   const Vec lo = Arch::set(args.lo), hi = Arch::set(args.hi);
-  [[maybe_unused]] const int64_t vectors = map_row<Arch>(
-      args.x + first, args.y + first, last - first, [=](Vec v) TALLY_LAMBDA { return function_vec<Arch, op>(v, lo, hi); });
+  [[maybe_unused]] const int64_t vectors =
+      map_row<Arch>(args.x + first, args.y + first, last - first,
+                    [=](Vec v) TALLY_LAMBDA { return function_vec<Arch, op>(v, lo, hi); });
   if constexpr (Policy::kCounts) {
     tally->lane_fma_other += vectors * Arch::kLanes * kFmaPerFunction<Arch, op>;
     tally->bytes_loaded += (last - first) * 4;
@@ -147,7 +148,8 @@ void binary_op(const BinaryArgs& args, int64_t begin, int64_t end, [[maybe_unuse
     [[maybe_unused]] const int64_t vectors =
         binary_row<Arch, op, clamp>(a, args.a_scalar, b, args.b_scalar, y, n, args.epilogue.lo, args.epilogue.hi);
     if constexpr (Policy::kCounts) {
-      if ((op == BinaryOp::mul || op == BinaryOp::prelu) && !Arch::kHasFma) tally->lane_fma_other += vectors * Arch::kLanes;
+      if ((op == BinaryOp::mul || op == BinaryOp::prelu) && !Arch::kHasFma)
+        tally->lane_fma_other += vectors * Arch::kLanes;
       tally->bytes_loaded += ((args.a_scalar ? 1 : n) + (args.b_scalar ? 1 : n)) * 4;
       tally->bytes_stored += n * 4;
     }
@@ -205,8 +207,8 @@ int64_t affine_planar(const ChannelAffineArgs& args, int64_t first, int64_t last
   return vectors;
 }
 
-/// Rows [first, last) of `channels` elements, at most kAffineRows: a vector of scales and shifts stays in registers down the
-/// block, so that each is loaded once a block.
+/// Rows [first, last) of `channels` elements, at most kAffineRows: a vector of scales and shifts stays in registers
+/// down the block, so that each is loaded once a block.
 template <class Arch, bool clamp>
 int64_t affine_channels_last(const ChannelAffineArgs& args, int64_t first, int64_t last) {
   using Vec = typename Arch::Vec;

@@ -1,11 +1,11 @@
 #pragma once
 // exp, tanh and sigmoid on vectors, written once over an Arch's members. Straight-line code: every lane of every vector
-// takes the same operations whatever its value, so that the FMA lanes of a call are a constant, kFmaPerVector. That constant
-// is not written down but counted: the same template runs at compile time on CountingArch.
+// takes the same operations whatever its value, so that the FMA lanes of a call are a constant, kFmaPerVector. That
+// constant is not written down but counted: the same template runs at compile time on CountingArch.
 //
-// Error at most 2 ULP, with or without FMA, over all floats: infinities, NaN, signed zeros, denormal arguments and denormal
-// results included (tests/platforms/math_test.cpp). Worst seen, AVX-512, AVX2 and SSE2 (tanh and sigmoid on AVX-512 over
-// every float from 1e-4 on, else over some of them): exp 0.87, 0.87 and 1.15; tanh 1.56; sigmoid 1.97.
+// Error at most 2 ULP, with or without FMA, over all floats: infinities, NaN, signed zeros, denormal arguments and
+// denormal results included (tests/platforms/math_test.cpp). Worst seen, AVX-512, AVX2 and SSE2 (tanh and sigmoid on
+// AVX-512 over every float from 1e-4 on, else over some of them): exp 0.87, 0.87 and 1.15; tanh 1.56; sigmoid 1.97.
 //
 // No constant factor 2 and no division by a constant: compilers turn the first into an addition and the second into a
 // multiplication, and the count would no longer be what runs.
@@ -23,8 +23,8 @@ constexpr float kLog2E = 1.44269504088896341f;
 constexpr float kMinusLn2High = -0.693359375f;
 constexpr float kMinusLn2Low = 2.12194440054690583e-4f;
 
-/// exp(x) = p · 2^n with n an integer and p in about [0.70, 1.42]; `z` = n + magic, so that an Arch can build powers of two
-/// from its bits.
+/// exp(x) = p · 2^n with n an integer and p in about [0.70, 1.42]; `z` = n + magic, so that an Arch can build powers of
+/// two from its bits.
 template <class Vec>
 struct ExpParts {
   Vec p, n, z;
@@ -74,8 +74,9 @@ TALLY_INLINE constexpr typename Arch::Vec exp_vec(typename Arch::Vec x) {
 }
 
 /// y = e^x for x ≤ 0, the exponential of differences to a maximum; 0 below −86.6, NaN stays NaN. Half of exp_vec's
-/// multiplications: one step of reduction, whose error in a result is |x|·e^x·2^−24 at most, 0.4·2^−24; a polynomial of degree 5
-/// (minimax for the relative error, 1.8·2^−24; 2.8·2^−24 as rounded); the power of two added to the exponent's bits.
+/// multiplications: one step of reduction, whose error in a result is |x|·e^x·2^−24 at most, 0.4·2^−24; a polynomial of
+/// degree 5 (minimax for the relative error, 1.8·2^−24; 2.8·2^−24 as rounded); the power of two added to the exponent's
+/// bits.
 template <class Arch>
 TALLY_INLINE constexpr typename Arch::Vec exp_nonpositive(typename Arch::Vec x) {
   using Vec = typename Arch::Vec;
@@ -99,8 +100,8 @@ TALLY_INLINE constexpr typename Arch::Vec tanh_vec(typename Arch::Vec x) {
   using Vec = typename Arch::Vec;
   const Vec one = Arch::set(1.0f);
   const Vec a = Arch::abs(x);
-  // From 9.02 on tanh rounds to 1. f errs by what its product is rounded by, but the larger that is the less of it is left
-  // in the result. One product for both sums: compilers would find the second one out where the ISA has no FMA.
+  // From 9.02 on tanh rounds to 1. f errs by what its product is rounded by, but the larger that is the less of it is
+  // left in the result. One product for both sums: compilers would find the second one out where the ISA has no FMA.
   const Vec exponent = Arch::mul(Arch::min(Arch::set(9.5f), a), Arch::set(2.88539004326f));
   const Vec magic = Arch::set(math::kRound + math::kExponentBias);
   const Vec z = Arch::add(exponent, magic);
@@ -123,9 +124,9 @@ TALLY_INLINE constexpr typename Arch::Vec tanh_vec(typename Arch::Vec x) {
 }
 
 /// y = 1/(1 + e^{−x}). With e^{−x} = 2^n·(1 + q), q = e^r − 1 minimax of degree 6 (3.3e-9), the divisor is
-/// (1 + 2^n) + 2^n·q: rounded once, so that with the division two roundings are left; 1 + e^{−x} with a rounded e^{−x} errs
-/// by up to 2.3 ULP. For x < −60 both sides are scaled by 2^−64, so that small results stay accurate down to the last
-/// denormal. Summed by pairs for short latency: 46 cycles on Zen 4.
+/// (1 + 2^n) + 2^n·q: rounded once, so that with the division two roundings are left; 1 + e^{−x} with a rounded e^{−x}
+/// errs by up to 2.3 ULP. For x < −60 both sides are scaled by 2^−64, so that small results stay accurate down to the
+/// last denormal. Summed by pairs for short latency: 46 cycles on Zen 4.
 template <class Arch>
 TALLY_INLINE constexpr typename Arch::Vec sigmoid_vec(typename Arch::Vec x) {
   using Vec = typename Arch::Vec;
@@ -238,7 +239,8 @@ consteval int count_exp_nonpositive() {
 template <class Arch>
 inline constexpr int kExpNonpositiveFma = count_exp_nonpositive<Arch::kHasFma>();
 
-/// FMA instructions (multiplications where the ISA has no FMA) that unary_vec<Arch, op> executes; times Arch::kLanes for lanes.
+/// FMA instructions (multiplications where the ISA has no FMA) that unary_vec<Arch, op> executes; times Arch::kLanes
+/// for lanes.
 template <class Arch, UnaryOp op>
 inline constexpr int kFmaPerVector = count_fma_per_vector<Arch::kHasFma, op>();
 

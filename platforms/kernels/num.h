@@ -1,5 +1,6 @@
 #pragma once
-// The number-format axis of the multiply-accumulate kernels. NumFormat<Arch, Num> gives, for one format on one vector width:
+// The number-format axis of the multiply-accumulate kernels. NumFormat<Arch, Num> gives, for one format on one vector
+// width:
 //   Storage, Sum, Output   element types of A and W, of bias and partial sums, of C
 //   Acc, Weights, Factor   registers: sums, one vector of packed weights, one element of A in every lane
 //   kFloatSums             sums are floats: a residual and an activation may follow

@@ -17,8 +17,8 @@ DepthOrder depth_order(std::span<const DepthRun> runs, int k_step) {
 
 namespace {
 
-/// Time of one depth step of a tile over its rows, in units of one vector multiply-accumulate, where a core loads as many
-/// vectors or broadcasts a cycle as it multiplies; plus what a panel costs for reading A again.
+/// Time of one depth step of a tile over its rows, in units of one vector multiply-accumulate, where a core loads as
+/// many vectors or broadcasts a cycle as it multiplies; plus what a panel costs for reading A again.
 double cost_of_panel(int vectors, const Geometry& geometry) {
   constexpr double kPerPanel = 0.05;
   const int rows = geometry.gemm_rows[static_cast<size_t>(vectors)];

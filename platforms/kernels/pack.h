@@ -1,6 +1,6 @@
 #pragma once
-// Packing of weights for the matrix kernel. The same code for every instruction set, steered by its Geometry; the caller owns
-// the memory. Packed weights are read by the kernel in exactly the order they lie in.
+// Packing of weights for the matrix kernel. The same code for every instruction set, steered by its Geometry; the
+// caller owns the memory. Packed weights are read by the kernel in exactly the order they lie in.
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -9,13 +9,13 @@
 
 namespace tally {
 
-/// The order in which depth lies in packed weights: entry r is the source depth k of packed row r, or kNoDepth for a row of
-/// zeros.
+/// The order in which depth lies in packed weights: entry r is the source depth k of packed row r, or kNoDepth for a
+/// row of zeros.
 inline constexpr int32_t kNoDepth = -1;
 using DepthOrder = std::vector<int32_t>;
 
-/// Depth `runs` one after another, run i being source depths first, first + 1 … first + length − 1, each padded to a multiple
-/// of k_step. Segments that cover whole runs, or whole steps of a run, may be left out by a region.
+/// Depth `runs` one after another, run i being source depths first, first + 1 … first + length − 1, each padded to a
+/// multiple of k_step. Segments that cover whole runs, or whole steps of a run, may be left out by a region.
 struct DepthRun {
   int32_t first = 0;
   int32_t length = 0;
@@ -52,9 +52,9 @@ void pack_gemm_weights(Num num, const WeightSource& source, const DepthOrder& or
 void pack_gemm_bias(const float* bias, const GemmPacking& packing, const Geometry& geometry, float* packed);
 void pack_gemm_bias(const int32_t* bias, const GemmPacking& packing, const Geometry& geometry, int32_t* packed);
 
-/// For Geometry::i8_column_sums: sums[region · k_blocks + block][column] = −128 · Σ W over the depth rows that the segments of
-/// (region, block) execute, padding rows included. Takes the regions' count, k_blocks, segments and first_segment from `args`;
-/// `sums` holds region_count · k_blocks rows of packing.bias_elements.
+/// For Geometry::i8_column_sums: sums[region · k_blocks + block][column] = −128 · Σ W over the depth rows that the
+/// segments of (region, block) execute, padding rows included. Takes the regions' count, k_blocks, segments and
+/// first_segment from `args`; `sums` holds region_count · k_blocks rows of packing.bias_elements.
 void pack_column_sums(const GemmArgs& args, const int8_t* packed, const GemmPacking& packing, const Geometry& geometry,
                       int32_t* sums);
 

@@ -23,12 +23,12 @@ struct RecurrentWeights {
 int64_t recurrent_weight_elements(const RecurrentArgs& args);
 int64_t recurrent_bias_elements(const RecurrentArgs& args);
 
-/// packed[pass][panel][row][vector of units][gate][lane], rows those of x and then those of h, zero beyond unit H; a panel
-/// is the widest that fits of 1, 2, 4 … geometry.recurrent_sums / sums vectors.
+/// packed[pass][panel][row][vector of units][gate][lane], rows those of x and then those of h, zero beyond unit H; a
+/// panel is the widest that fits of 1, 2, 4 … geometry.recurrent_sums / sums vectors.
 void pack_recurrent(const RecurrentArgs& args, const RecurrentWeights& raw, const Geometry& geometry, float* packed);
 
-/// packed[pass][vector of units][sum][lane]: wb + rb, but for the new gate of `gru`, whose sums of x and of h start from
-/// wb and rb.
+/// packed[pass][vector of units][sum][lane]: wb + rb, but for the new gate of `gru`, whose sums of x and of h start
+/// from wb and rb.
 void pack_recurrent_bias(const RecurrentArgs& args, const RecurrentWeights& raw, float* packed);
 
 }  // namespace tally

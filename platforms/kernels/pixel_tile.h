@@ -101,8 +101,9 @@ TALLY_INLINE void store_pieces(const PixelRun (&run)[2], int64_t y_offset, int64
   store_channels<typename A::Piece, channels, 1>(run[1].y + y_offset, run[1].n, y_channel, high);
 }
 
-/// acc[c, j] += Σ_t x[pixel + tap_offset[t]] · w[t, c], x shifted by x_offset. Every value used more than once is pinned
-/// after its load: gcc 12 else folds the load into each use, which reads more bytes and takes up to 1.6 times as long.
+/// acc[c, j] += Σ_t x[pixel + tap_offset[t]] · w[t, c], x shifted by x_offset. Every value used more than once is
+/// pinned after its load: gcc 12 else folds the load into each use, which reads more bytes and takes up to 1.6 times as
+/// long.
 template <class A, int channels, int full, bool half, bool quarter>
 TALLY_INLINE void pixel_taps(const PixelTile& t, int64_t x_offset, typename A::Vec* acc,
                              [[maybe_unused]] typename PieceOf<A>::type::Vec* acc_q) {
@@ -165,8 +166,8 @@ TALLY_INLINE void pixel_taps(const PixelTile& t, int64_t x_offset, typename A::V
   }
 }
 
-/// y[c, pixel] = activation(bias[c] + Σ_taps) for `channels` channels and `full` whole registers of pixels, a register of
-/// the two half pieces if `half`, and half a register of the two quarter pieces if `quarter`.
+/// y[c, pixel] = activation(bias[c] + Σ_taps) for `channels` channels and `full` whole registers of pixels, a register
+/// of the two half pieces if `half`, and half a register of the two quarter pieces if `quarter`.
 template <class A, int channels, int full, bool half, bool quarter>
 TALLY_INLINE void pixel_tile_at(const PixelTile& t, int64_t x_offset, int64_t y_offset) {
   constexpr int kWidth = full + half;

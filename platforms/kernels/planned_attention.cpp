@@ -15,7 +15,8 @@ int64_t keys_before(const AttentionArgs& args, int64_t end) {
   return args.causal ? std::clamp<int64_t>(end + args.causal_offset, 0, args.keys) : args.keys;
 }
 
-/// Pairs of a head's query and key that the mask of `causal` leaves. Queries from −offset to M − offset − 1 see 1, 2 … M keys.
+/// Pairs of a head's query and key that the mask of `causal` leaves. Queries from −offset to M − offset − 1 see 1, 2 …
+/// M keys.
 int64_t pairs_seen(const AttentionArgs& args) {
   const int64_t N = args.queries, M = args.keys;
   if (!args.causal) return N * M;
@@ -29,7 +30,8 @@ int64_t mask_bytes(const AttentionArgs& args) {
   return args.mask_kind == MaskKind::additive ? kFloatBytes : args.mask_kind == MaskKind::boolean ? 1 : 0;
 }
 
-/// FMA vectors beside the products: of `tiles` tiles that rescale `totals` vectors each, and of `scores` vectors of scores.
+/// FMA vectors beside the products: of `tiles` tiles that rescale `totals` vectors each, and of `scores` vectors of
+/// scores.
 int64_t softmax_vectors(const AttentionArgs& args, const Geometry& g, int64_t scores, int64_t totals) {
   int64_t vectors = (scores + totals) * g.exp_nonpositive_fma;
   if (args.softcap > 0) vectors += scores * (g.fma_per_vector[static_cast<size_t>(UnaryOp::tanh)] + !g.has_fma);
@@ -37,8 +39,8 @@ int64_t softmax_vectors(const AttentionArgs& args, const Geometry& g, int64_t sc
   return vectors;
 }
 
-/// Queries across the lanes. A vector of queries multiplies the keys that its last lane sees; a tile of keys rescales the
-/// sums of all vectors, the first one does not.
+/// Queries across the lanes. A vector of queries multiplies the keys that its last lane sees; a tile of keys rescales
+/// the sums of all vectors, the first one does not.
 void add_blocks(const AttentionArgs& args, const Geometry& g, Planned& p, AttentionLoads& loads,
                 int64_t& padded_queries) {
   const int64_t L = g.lanes, depth = args.d + args.e;

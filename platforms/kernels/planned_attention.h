@@ -4,8 +4,8 @@
 
 namespace tally {
 
-/// Chooses the method and the blocks for args' extents: sets block_queries and rows. False where neither method's scratch
-/// holds the rows (d + e beyond 2,000 or so).
+/// Chooses the method and the blocks for args' extents: sets block_queries and rows. False where neither method's
+/// scratch holds the rows (d + e beyond 2,000 or so).
 bool plan_attention(AttentionArgs& args, const Geometry& geometry);
 
 /// Bytes loaded by operand.
@@ -17,7 +17,8 @@ struct AttentionLoads {
 /// activations; `loads` says whose.
 Planned planned_attention(const AttentionArgs& args, const Geometry& geometry, AttentionLoads* loads = nullptr);
 
-/// Products that `causal` makes void: of queries · keys a head those pairs of which the query does not see the key, times d + e.
+/// Products that `causal` makes void: of queries · keys a head those pairs of which the query does not see the key,
+/// times d + e.
 int64_t causal_products(const AttentionArgs& args);
 
 }  // namespace tally

@@ -25,8 +25,8 @@ Planned planned_unary(const UnaryArgs& args, const Geometry& geometry) {
   return finished(p);
 }
 
-/// Without FMA a product (of mul and prelu) is rows·⌈inner/L⌉·L multiply lanes, or one vector a row where both operands are one element. An
-/// operand that is one element a row is read once an item.
+/// Without FMA a product (of mul and prelu) is rows·⌈inner/L⌉·L multiply lanes, or one vector a row where both operands
+/// are one element. An operand that is one element a row is read once an item.
 Planned planned_binary(const BinaryArgs& args, const Geometry& geometry) {
   Planned p;
   const int64_t elements = args.rows * args.inner;
@@ -40,8 +40,8 @@ Planned planned_binary(const BinaryArgs& args, const Geometry& geometry) {
   return finished(p);
 }
 
-/// Planar: rows·⌈inner/L⌉·L lanes, scale and shift once a row. channels_last: rows·⌈channels/L⌉·L lanes, scale and shift
-/// once a block of kAffineRows rows.
+/// Planar: rows·⌈inner/L⌉·L lanes, scale and shift once a row. channels_last: rows·⌈channels/L⌉·L lanes, scale and
+/// shift once a block of kAffineRows rows.
 Planned planned_channel_affine(const ChannelAffineArgs& args, const Geometry& geometry) {
   Planned p;
   const int64_t row = args.channels_last ? args.channels : args.inner;
@@ -52,9 +52,9 @@ Planned planned_channel_affine(const ChannelAffineArgs& args, const Geometry& ge
   return finished(p);
 }
 
-/// Lanes: F(exp) a vector of the exponential pass: rows·⌈width/L⌉·L, or with inner > 1 (rows/inner)·width·⌈inner/L⌉·L. The
-/// input is read for the maximum and for the exponentials, which wait in the output for their sum; with inner = 1 those of
-/// the last width mod L elements wait in a register.
+/// Lanes: F(exp) a vector of the exponential pass: rows·⌈width/L⌉·L, or with inner > 1 (rows/inner)·width·⌈inner/L⌉·L.
+/// The input is read for the maximum and for the exponentials, which wait in the output for their sum; with inner = 1
+/// those of the last width mod L elements wait in a register.
 Planned planned_softmax(const SoftmaxArgs& args, const Geometry& geometry) {
   Planned p;
   const int64_t L = geometry.lanes;

@@ -5,8 +5,8 @@
 
 namespace tally {
 
-/// What the map, softmax and copy kernels execute over all their items, from closed formulas; equal to the counted tallies
-/// for any division of the items. L = geometry.lanes; F(op) = geometry.fma_per_vector[op].
+/// What the map, softmax and copy kernels execute over all their items, from closed formulas; equal to the counted
+/// tallies for any division of the items. L = geometry.lanes; F(op) = geometry.fma_per_vector[op].
 Planned planned_unary(const UnaryArgs& args, const Geometry& geometry);
 Planned planned_binary(const BinaryArgs& args, const Geometry& geometry);
 Planned planned_channel_affine(const ChannelAffineArgs& args, const Geometry& geometry);

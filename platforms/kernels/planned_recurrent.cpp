@@ -38,8 +38,8 @@ int64_t fma_per_unit(const RecurrentArgs& a, const Geometry& geometry) {
   return g;
 }
 
-/// Panels of a pass with `sums` sums a vector of units: as many of the widest as fit, then one for each binary digit of the
-/// rest.
+/// Panels of a pass with `sums` sums a vector of units: as many of the widest as fit, then one for each binary digit of
+/// the rest.
 int64_t panels_of(int64_t blocks, int sums, const Geometry& geometry) {
   const int64_t widest = geometry.recurrent_sums / sums;
   return blocks / widest + std::popcount(static_cast<uint64_t>(blocks % widest));
@@ -48,8 +48,8 @@ int64_t panels_of(int64_t blocks, int sums, const Geometry& geometry) {
 }  // namespace
 
 /// With P = padded, D = I + H, G gates and N = B·T steps: macs = N·G·H·D, lane_padding = N·G·(P − H)·D; weights N·G·P·D
-/// and P for every sum that starts from the bias; x and h once a panel. State: h, P vectors a step stored and, of a GRU,
-/// loaded; c both.
+/// and P for every sum that starts from the bias; x and h once a panel. State: h, P vectors a step stored and, of a
+/// GRU, loaded; c both.
 Planned planned_recurrent(const RecurrentArgs& a, const Geometry& geometry) {
   Planned p;
   const int64_t steps = a.B * a.T, P = a.padded, H = a.H, depth = a.I + a.H, blocks = P / a.lanes;

@@ -16,8 +16,8 @@ Planned finished(Planned p) {
 
 }  // namespace
 
-/// Only squares are multiplied: outer·⌈width/L⌉·L lanes, or outer·width·⌈inner/L⌉·L across rows. Every element in once, every
-/// result out once.
+/// Only squares are multiplied: outer·⌈width/L⌉·L lanes, or outer·width·⌈inner/L⌉·L across rows. Every element in once,
+/// every result out once.
 Planned planned_reduce(const ReduceArgs& args, const Geometry& geometry) {
   Planned p;
   const int64_t L = geometry.lanes;
@@ -30,8 +30,8 @@ Planned planned_reduce(const ReduceArgs& args, const Geometry& geometry) {
 }
 
 /// Lanes a row: ⌈w/L⌉·L for the squares, L to mend the variance where centred, and for the affine map ⌈w/L⌉·L, or
-/// w/inner·⌈inner/L⌉·L by runs. Without FMA also the product with d: one a vector, or one a run. A row is read three times
-/// (twice where not centred), its parameters once.
+/// w/inner·⌈inner/L⌉·L by runs. Without FMA also the product with d: one a vector, or one a run. A row is read three
+/// times (twice where not centred), its parameters once.
 Planned planned_row_norm(const RowNormArgs& args, const RowNormOperands& operands, const Geometry& geometry) {
   Planned p;
   const int64_t L = geometry.lanes, w = args.width;

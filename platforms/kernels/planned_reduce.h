@@ -6,8 +6,8 @@
 namespace tally {
 
 /// What reduce and row_norm execute over all their items, from closed formulas; equal to the counted tallies for any
-/// division of the items. Which of scale, bias, mean and inverse there are is told by `operands`, since the pointers are
-/// not yet set when a plan is made.
+/// division of the items. Which of scale, bias, mean and inverse there are is told by `operands`, since the pointers
+/// are not yet set when a plan is made.
 struct RowNormOperands {
   bool scale = true, bias = true, mean = false, inverse = false;
 };

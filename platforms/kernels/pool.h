@@ -36,7 +36,8 @@ TALLY_INLINE void pool_pixel(const PoolArgs& a, const float* x, float* y, const 
 /// Columns that the windows of an output row read, each as often as it is read. Where the first and the last window lie
 /// inside, so do all.
 inline int64_t columns_read(const PoolArgs& a) {
-  if (pool_columns(a, 0).taps.size() == a.kw && pool_columns(a, a.ow - 1).taps.size() == a.kw) return int64_t{a.ow} * a.kw;
+  if (pool_columns(a, 0).taps.size() == a.kw && pool_columns(a, a.ow - 1).taps.size() == a.kw)
+    return int64_t{a.ow} * a.kw;
   int64_t read = 0;
   for (int ox = 0; ox < a.ow; ++ox) read += pool_columns(a, ox).taps.size();
   return read;

@@ -1,6 +1,6 @@
 #pragma once
-// RNN, LSTM and GRU over time: walks the panels of every step (recurrent_tile.h), forwards and, where it pays, backwards in
-// turn.
+// RNN, LSTM and GRU over time: walks the panels of every step (recurrent_tile.h), forwards and, where it pays,
+// backwards in turn.
 #include "tally/platforms/kernels/recurrent_tile.h"
 #include "tally/platforms/tally.h"
 

@@ -6,7 +6,8 @@
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
-/// A step is one pass over the weights, or two where the reset gate scales h: update and reset gate first, then the rest.
+/// A step is one pass over the weights, or two where the reset gate scales h: update and reset gate first, then the
+/// rest.
 constexpr int recurrent_passes(RecurrentCell cell) { return cell == RecurrentCell::gru_reset_first ? 2 : 1; }
 
 /// Vectors of weights that a row of x or h has for a vector of units.

@@ -118,7 +118,8 @@ void reduce_op(const ReduceArgs& args, int64_t begin, int64_t end, [[maybe_unuse
       const int64_t first = item * kReduceRows;
       const int64_t last = first + kReduceRows < args.outer ? first + kReduceRows : args.outer;
       for (int64_t row = first; row < last; ++row) {
-        const auto set = finished<Arch>(reduce_row<Arch, op>(args.x + row * args.width, args.width), args.finish, width);
+        const auto set =
+            finished<Arch>(reduce_row<Arch, op>(args.x + row * args.width, args.width), args.finish, width);
         alignas(64) float lane[L];
         Arch::store(lane, set);
         args.y[row] = lane[0];

@@ -1,7 +1,7 @@
 #pragma once
 // Normalisation of rows: the mean, the sum of squares of what is left, the affine map. The second pass also sums the
-// deviations themselves: their mean mends the rounding of the first mean, and their square the variance (Chan, Golub and
-// LeVeque 1983, eq. 1.7), so that rows of large mean lose nothing.
+// deviations themselves: their mean mends the rounding of the first mean, and their square the variance (Chan, Golub
+// and LeVeque 1983, eq. 1.7), so that rows of large mean lose nothing.
 #include "tally/platforms/kernel_args.h"
 #include "tally/platforms/kernels/map.h"
 #include "tally/platforms/kernels/reduce.h"
@@ -86,9 +86,8 @@ TALLY_INLINE int64_t normalise_elements(const RowNormArgs& args, int64_t row, Ro
               *bias = args.bias ? args.bias + first : nullptr;
   float* y = args.y + row * n;
   const Vec ones = opaque_set<Arch>(1.0f), zeros = opaque_set<Arch>(0.0f);
-  const auto affine = [=](Vec v, Vec s, Vec b) TALLY_LAMBDA {
-    return Arch::fma(Arch::mul(Arch::sub(v, r.mean), r.inverse), s, b);
-  };
+  const auto affine = [=](Vec v, Vec s, Vec b)
+                          TALLY_LAMBDA { return Arch::fma(Arch::mul(Arch::sub(v, r.mean), r.inverse), s, b); };
   int64_t i = 0;
   for (; i + L <= n; i += L) {
     const Vec s = scale ? Arch::load(scale + i) : ones, b = bias ? Arch::load(bias + i) : zeros;
@@ -137,8 +136,8 @@ void row_norm_rows(const RowNormArgs& args, int64_t begin, int64_t end, [[maybe_
       Arch::store(lane, moments.inverse);
       args.inverse[row] = lane[0];
     }
-    [[maybe_unused]] const int64_t vectors = args.inner == 1 ? normalise_elements<Arch>(args, row, moments)
-                                                             : normalise_runs<Arch>(args, row, moments);
+    [[maybe_unused]] const int64_t vectors =
+        args.inner == 1 ? normalise_elements<Arch>(args, row, moments) : normalise_runs<Arch>(args, row, moments);
     if constexpr (Policy::kCounts) {
       const int64_t parameters = args.inner == 1 ? args.width : args.width / args.inner;
       tally->lane_fma_other += (moments.fma_vectors + vectors) * Arch::kLanes;
@@ -149,8 +148,8 @@ void row_norm_rows(const RowNormArgs& args, int64_t begin, int64_t end, [[maybe_
   }
 }
 
-/// y = (x − m_r) · d_r · scale[c] + bias[c]; kernel_args.h. A row is read three times (twice where not centred), a multiply-
-/// add an element in the second pass and in the last.
+/// y = (x − m_r) · d_r · scale[c] + bias[c]; kernel_args.h. A row is read three times (twice where not centred), a
+/// multiply- add an element in the second pass and in the last.
 template <class Arch, class Policy>
 void row_norm(const RowNormArgs& args, int64_t begin, int64_t end, Tally* tally) noexcept {
   if (args.centred) {

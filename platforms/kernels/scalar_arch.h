@@ -33,7 +33,9 @@ struct ScalarArch {
   }
   static TALLY_INLINE Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
   static TALLY_INLINE Vec abs(Vec a) { return from_bits(bits(a) & 0x7fffffffu); }
-  static TALLY_INLINE Vec copysign(Vec a, Vec b) { return from_bits((bits(a) & 0x7fffffffu) | (bits(b) & 0x80000000u)); }
+  static TALLY_INLINE Vec copysign(Vec a, Vec b) {
+    return from_bits((bits(a) & 0x7fffffffu) | (bits(b) & 0x80000000u));
+  }
   static TALLY_INLINE Vec select_less(Vec a, Vec b, Vec yes, Vec no) {
     uint32_t mask = a < b ? ~uint32_t{0} : 0;
     asm("" : "+r"(mask));

@@ -1,7 +1,8 @@
 #pragma once
-// N vectors as one: an Arch whose every operation is done N times side by side. A function of math.h on it runs N chains at
-// once in program order, which a core's window of waiting instructions (128 on Zen 4, fewer than four sigmoids one after
-// another) would else not bring together; and each constant is loaded once for all of them and then dropped.
+// N vectors as one: an Arch whose every operation is done N times side by side. A function of math.h on it runs N
+// chains at once in program order, which a core's window of waiting instructions (128 on Zen 4, fewer than four
+// sigmoids one after another) would else not bring together; and each constant is loaded once for all of them and then
+// dropped.
 #include "tally/platforms/kernels/inline.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {

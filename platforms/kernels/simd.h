@@ -1,8 +1,8 @@
 #pragma once
-// What a kernel asks of an instruction set. An ISA file (platforms/isa/<name>.cpp) defines one `Arch` with the members of
-// XsimdArch below, overriding what xsimd 8.1 lacks (fused multiply-add on AVX-512 and NEON, masked tails, fp16), and then
-// instantiates the kernels. All of it lives in a namespace of its own, TALLY_ISA_NAMESPACE, so that no two ISA objects
-// share a symbol; nothing here may use inline code of namespace std.
+// What a kernel asks of an instruction set. An ISA file (platforms/isa/<name>.cpp) defines one `Arch` with the members
+// of XsimdArch below, overriding what xsimd 8.1 lacks (fused multiply-add on AVX-512 and NEON, masked tails, fp16), and
+// then instantiates the kernels. All of it lives in a namespace of its own, TALLY_ISA_NAMESPACE, so that no two ISA
+// objects share a symbol; nothing here may use inline code of namespace std.
 #include <stdint.h>
 
 #include <xsimd/xsimd.hpp>
@@ -46,7 +46,9 @@ struct XsimdArch {
   /// a is NaN ? yes : no.
   static TALLY_INLINE Vec select_nan(Vec a, Vec yes, Vec no) { return xsimd::select(xsimd::isnan(a), yes, no); }
   /// a = significand · 2^exponent with the significand in [√½, √2), for positive normal a (math.h).
-  static TALLY_INLINE Vec exponent(Vec a) { return from_bits((above_root(a) >> 23) + Bits(kFloatOfInteger)) - Vec(12582912.0f); }
+  static TALLY_INLINE Vec exponent(Vec a) {
+    return from_bits((above_root(a) >> 23) + Bits(kFloatOfInteger)) - Vec(12582912.0f);
+  }
   static TALLY_INLINE Vec significand(Vec a) { return from_bits(bits(a) - ((above_root(a) >> 23) << 23)); }
   static TALLY_INLINE auto above_root(Vec a) { return bits(a) - Bits(kRootHalf); }
   static constexpr int32_t kRootHalf = 0x3f3504f3;        ///< the bits of √½

@@ -33,8 +33,8 @@ TALLY_INLINE uint32_t bits_from_float(float x) {
   return bits;
 }
 
-// binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits; binary32: 1, 8 (bias 127), 23. No multiplication below, since
-// those are counted.
+// binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits; binary32: 1, 8 (bias 127), 23. No multiplication below,
+// since those are counted.
 
 /// Exact.
 TALLY_INLINE float float_from_half(uint16_t half) {

@@ -1,6 +1,6 @@
 #pragma once
-// Softmax in three passes over a row: the maximum; e^(x − max), stored, and its sum; the division. Rows whose elements are
-// adjacent (inner = 1) are vectorised along the row, others across neighbouring rows.
+// Softmax in three passes over a row: the maximum; e^(x − max), stored, and its sum; the division. Rows whose elements
+// are adjacent (inner = 1) are vectorised along the row, others across neighbouring rows.
 #include "tally/platforms/kernel_args.h"
 #include "tally/platforms/kernels/math.h"
 #include "tally/platforms/tally.h"
@@ -48,8 +48,8 @@ TALLY_INLINE float row_maximum(const float* x, int64_t n) {
   return reduce_lanes<Arch>(v, [](float a, float b) TALLY_LAMBDA { return a > b ? a : b; });
 }
 
-/// One row of n adjacent elements. Returns the vectors of its exponential pass. The exponentials of a partial vector at the
-/// end wait in a register: loading what a masked store has just written stalls.
+/// One row of n adjacent elements. Returns the vectors of its exponential pass. The exponentials of a partial vector at
+/// the end wait in a register: loading what a masked store has just written stalls.
 template <class Arch>
 int64_t softmax_row(const float* x, float* y, int64_t n) {
   using Vec = typename Arch::Vec;
@@ -113,9 +113,9 @@ int64_t softmax_block(const SoftmaxArgs& args, int64_t offset, int64_t rows) {
   return (i / L + 1) * args.width;
 }
 
-/// y[r, j] = e^(x[r, j] − max_r) / Σ_j e^(x[r, j] − max_r); kernel_args.h. A row that holds NaN or +∞, or nothing but −∞,
-/// becomes NaN, as the definition has it. x is read twice; y is written, read and written again, but for a row's partial
-/// vector, which is only written.
+/// y[r, j] = e^(x[r, j] − max_r) / Σ_j e^(x[r, j] − max_r); kernel_args.h. A row that holds NaN or +∞, or nothing but
+/// −∞, becomes NaN, as the definition has it. x is read twice; y is written, read and written again, but for a row's
+/// partial vector, which is only written.
 template <class Arch, class Policy>
 void softmax(const SoftmaxArgs& args, int64_t begin, int64_t end, [[maybe_unused]] Tally* tally) noexcept {
   const int64_t blocks = (args.inner + kSoftmaxRows - 1) / kSoftmaxRows;  // of an outer index

@@ -58,7 +58,8 @@ struct Fp16Sse2 {
   }
 };
 
-/// Two depth elements a step: widened to 16 bits, pmaddwd adds the products of a pair in 32 bits, which cannot overflow.
+/// Two depth elements a step: widened to 16 bits, pmaddwd adds the products of a pair in 32 bits, which cannot
+/// overflow.
 struct Int8Sse2 {
   using Acc = __m128i;
   using Weights = __m128i;

@@ -4,8 +4,8 @@
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
-/// row[i][j] ↔ row[j][i]. Each of the log2 L rounds moves one bit of the index within a vector to the index of the vector and
-/// one bit back: (even, odd) elements of a pair of vectors.
+/// row[i][j] ↔ row[j][i]. Each of the log2 L rounds moves one bit of the index within a vector to the index of the
+/// vector and one bit back: (even, odd) elements of a pair of vectors.
 template <class A>
 TALLY_INLINE void transpose_block(typename A::Vec (&row)[A::kLanes]) {
   constexpr int L = A::kLanes;
@@ -33,8 +33,8 @@ TALLY_INLINE void store_first(float* p, typename A::Vec v, int64_t n) {
   }
 }
 
-/// to[c · to_stride + r] = from[r · from_stride + c] · factor for r < rows ≤ kLanes, c < columns; zero for further r up to
-/// kLanes. Touches nothing else of `from`.
+/// to[c · to_stride + r] = from[r · from_stride + c] · factor for r < rows ≤ kLanes, c < columns; zero for further r up
+/// to kLanes. Touches nothing else of `from`.
 template <class A>
 TALLY_INLINE void transpose_into_lanes(const float* from, int64_t from_stride, int64_t rows, int64_t columns,
                                        float factor, float* to, int64_t to_stride) {

@@ -42,7 +42,8 @@ class Message {
   }
 };
 
-// ------------------------------------------------------------------------------ messages of ONNX, by their field numbers
+// ------------------------------------------------------------------------------ messages of ONNX, by their field
+// numbers
 
 inline Message opset(int64_t version, std::string_view domain = "") {
   return Message().blob(1, domain).varint(2, version);

@@ -157,7 +157,8 @@ TEST_CASE("Attention: what does not fit is refused by name") {
         "Attention 'attention': one of past_key and past_value must be given both or neither");
 }
 
-// ------------------------------------------------------------------------------------------------------------ streaming
+// ------------------------------------------------------------------------------------------------------------
+// streaming
 
 /// x → q, k, v → causal attention → y over T steps, with what the options add.
 GraphMaker sequence(int64_t T, bool causal, bool masked) {

@@ -1,5 +1,5 @@
-// ONNX's own conformance cases (Debian: libonnx-testdata) of the operators that Tally has, on every instruction set. The
-// folder may be named by TALLY_ONNX_TEST_DATA; without it nothing runs, and a message says so.
+// ONNX's own conformance cases (Debian: libonnx-testdata) of the operators that Tally has, on every instruction set.
+// The folder may be named by TALLY_ONNX_TEST_DATA; without it nothing runs, and a message says so.
 #include <cstdlib>
 #include <filesystem>
 #include <set>

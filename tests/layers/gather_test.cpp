@@ -179,7 +179,8 @@ TEST_CASE("GatherElements and GatherND: every element size") {
         "GatherND 'y': indices of shape 1x1 must have extent 3 in dimension 0");
 }
 
-// -------------------------------------------------------------------------------------------------------------- Scatter
+// --------------------------------------------------------------------------------------------------------------
+// Scatter
 
 TEST_CASE("ScatterElements and ScatterND: reductions on every number type, indices outside change nothing") {
   const std::map<std::string, Ints> wanted = {{"none", {9, 1, 2, 7}},
@@ -239,7 +240,8 @@ TEST_CASE("ScatterElements, ScatterND: rows, bytes, bad operands") {
   CHECK(failing("none", 17, {1, 2}, 2) == "ScatterElements 'y': index 2 must be in [-2, 2)");
 }
 
-// ------------------------------------------------------------------------------------------------------------- Compress
+// -------------------------------------------------------------------------------------------------------------
+// Compress
 
 TEST_CASE("Compress: a condition known at load, along every axis or none") {
   for (const DType type : kTypes)

@@ -1,5 +1,5 @@
-// Models that lie, from file to run: each ends in an Error that names what is wrong, or runs; none crashes, hangs, reads
-// outside its bytes or takes more memory than allowed. The sanitizer builds run this too.
+// Models that lie, from file to run: each ends in an Error that names what is wrong, or runs; none crashes, hangs,
+// reads outside its bytes or takes more memory than allowed. The sanitizer builds run this too.
 #include <doctest/doctest.h>
 
 #include <chrono>
@@ -66,40 +66,67 @@ Tensor weights(Shape shape) { return Tensor(DType::f32, std::move(shape)); }
 }  // namespace
 
 TEST_CASE("hostile: contradicting shapes and attributes name node, found and required") {
-  check_mentions(error_of(one_node({1, 64, 8, 8}, make_node("Conv", {"x", "w"}, {"c3"}, {{"group", int64_t{5}}}), {{"w", weights({10, 13, 3, 3})}})),
+  check_mentions(error_of(one_node({1, 64, 8, 8}, make_node("Conv", {"x", "w"}, {"c3"}, {{"group", int64_t{5}}}),
+                                   {{"w", weights({10, 13, 3, 3})}})),
                  "Conv 'c3'", "group=5");
-  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}), {{"w", weights({4, 2, 3, 3})}})), "Conv 'c'", "4x2x3x3");
-  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}, {{"strides", Ints{0, 1}}}), {{"w", weights({4, 3, 3, 3})}})), "Conv 'c'", "0");
-  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}, {{"dilations", Ints{int64_t{1} << 60, 1}}}), {{"w", weights({4, 3, 3, 3})}})), "Conv 'c'", "");
-  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}, {{"pads", Ints{1, 1, 1}}}), {{"w", weights({4, 3, 3, 3})}})), "Conv 'c'", "3");
-  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("MaxPool", {"x"}, {"p"}, {{"kernel_shape", Ints{9, 9}}}))), "MaxPool 'p'", "");
-  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("MaxPool", {"x"}, {"p"}, {{"kernel_shape", Ints{-2, 2}}}))), "MaxPool 'p'", "-2");
-  check_mentions(error_of(one_node({4, 5}, make_node("Gemm", {"x", "w"}, {"g"}), {{"w", weights({6, 2})}})), "Gemm 'g'", "5");
-  check_mentions(error_of(one_node({4, 5}, make_node("Add", {"x", "w"}, {"a"}), {{"w", weights({3, 5})}})), "Add 'a'", "3x5");
-  check_mentions(error_of(one_node({4, 5}, make_node("Reshape", {"x", "s"}, {"r"}), {{"s", Tensor::of_int64({3, 7})}})), "Reshape 'r'", "3x7");
-  check_mentions(error_of(one_node({4, 5}, make_node("Transpose", {"x"}, {"t"}, {{"perm", Ints{0, 0}}}))), "Transpose 't'", "");
-  check_mentions(error_of(one_node({4, 5}, make_node("Concat", {"x", "w"}, {"t"}, {{"axis", int64_t{7}}}), {{"w", weights({4, 5})}})), "Concat 't'", "7");
+  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}), {{"w", weights({4, 2, 3, 3})}})),
+                 "Conv 'c'", "4x2x3x3");
+  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}, {{"strides", Ints{0, 1}}}),
+                                   {{"w", weights({4, 3, 3, 3})}})),
+                 "Conv 'c'", "0");
+  check_mentions(
+      error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}, {{"dilations", Ints{int64_t{1} << 60, 1}}}),
+                        {{"w", weights({4, 3, 3, 3})}})),
+      "Conv 'c'", "");
+  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}, {{"pads", Ints{1, 1, 1}}}),
+                                   {{"w", weights({4, 3, 3, 3})}})),
+                 "Conv 'c'", "3");
+  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("MaxPool", {"x"}, {"p"}, {{"kernel_shape", Ints{9, 9}}}))),
+                 "MaxPool 'p'", "");
+  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("MaxPool", {"x"}, {"p"}, {{"kernel_shape", Ints{-2, 2}}}))),
+                 "MaxPool 'p'", "-2");
+  check_mentions(error_of(one_node({4, 5}, make_node("Gemm", {"x", "w"}, {"g"}), {{"w", weights({6, 2})}})), "Gemm 'g'",
+                 "5");
+  check_mentions(error_of(one_node({4, 5}, make_node("Add", {"x", "w"}, {"a"}), {{"w", weights({3, 5})}})), "Add 'a'",
+                 "3x5");
+  check_mentions(error_of(one_node({4, 5}, make_node("Reshape", {"x", "s"}, {"r"}), {{"s", Tensor::of_int64({3, 7})}})),
+                 "Reshape 'r'", "3x7");
+  check_mentions(error_of(one_node({4, 5}, make_node("Transpose", {"x"}, {"t"}, {{"perm", Ints{0, 0}}}))),
+                 "Transpose 't'", "");
+  check_mentions(error_of(one_node({4, 5}, make_node("Concat", {"x", "w"}, {"t"}, {{"axis", int64_t{7}}}),
+                                   {{"w", weights({4, 5})}})),
+                 "Concat 't'", "7");
   check_mentions(error_of(one_node({4, 5}, make_node("Frobnicate", {"x"}, {"t"}))), "Frobnicate 't'", "Frobnicate");
   check_mentions(error_of(one_node({4, 5}, make_node("Relu", {"y"}, {"t"}))), "Relu 't'", "y");
 }
 
 TEST_CASE("hostile: type confusion among operands and attributes") {
-  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}, {{"group", std::string("two")}}), {{"w", weights({4, 3, 3, 3})}})), "Conv 'c'", "group");
-  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}), {{"w", Tensor(DType::i64, {4, 3, 3, 3})}})), "Conv 'c'", "int64");
-  check_mentions(error_of(one_node({4, 5}, make_node("Reshape", {"x", "s"}, {"r"}), {{"s", weights({2})}})), "Reshape 'r'", "");
-  check_mentions(error_of(one_node({4, 5}, make_node("Add", {"x", "s"}, {"a"}), {{"s", Tensor(DType::i64, {5})}})), "Add 'a'", "int64");
+  check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}, {{"group", std::string("two")}}),
+                                   {{"w", weights({4, 3, 3, 3})}})),
+                 "Conv 'c'", "group");
+  check_mentions(
+      error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}), {{"w", Tensor(DType::i64, {4, 3, 3, 3})}})),
+      "Conv 'c'", "int64");
+  check_mentions(error_of(one_node({4, 5}, make_node("Reshape", {"x", "s"}, {"r"}), {{"s", weights({2})}})),
+                 "Reshape 'r'", "");
+  check_mentions(error_of(one_node({4, 5}, make_node("Add", {"x", "s"}, {"a"}), {{"s", Tensor(DType::i64, {5})}})),
+                 "Add 'a'", "int64");
   check_mentions(error_of(one_node({4, 5}, make_node("Conv", {"x"}, {"c"}))), "Conv 'c'", "1 input");
   check_mentions(error_of(one_node({4, 5}, make_node("Relu", {""}, {"c"}))), "Relu 'c'", "");
 }
 
 TEST_CASE("hostile: gigantic extents, products that overflow") {
   CHECK(error_of(one_node({int64_t{1} << 40}, make_node("Relu", {"x"}, {"y"}))).code == ErrorCode::limit);
-  CHECK(error_of(one_node({int64_t{1} << 32, int64_t{1} << 32}, make_node("Relu", {"x"}, {"y"}))).code == ErrorCode::limit);
+  CHECK(error_of(one_node({int64_t{1} << 32, int64_t{1} << 32}, make_node("Relu", {"x"}, {"y"}))).code ==
+        ErrorCode::limit);
   CHECK(error_of(one_node({1, 1, 100'000, 100'000}, make_node("Relu", {"x"}, {"y"}))).code == ErrorCode::limit);
   error_of(one_node({1, 4}, make_node("ConstantOfShape", {"s"}, {"y"}), {{"s", Tensor::of_int64({int64_t{1} << 40})}}));
-  error_of(one_node({1, 4}, make_node("Pad", {"x", "p"}, {"y"}), {{"p", Tensor::of_int64({0, int64_t{1} << 62, 0, int64_t{1} << 62})}}));
-  error_of(one_node({1, 1, 4, 4}, make_node("Conv", {"x", "w"}, {"c"}, {{"pads", Ints{INT64_MAX, 0, INT64_MAX, 0}}}), {{"w", weights({1, 1, 1, 1})}}));
-  CHECK(error_of(one_node({1, 64, 512, 512}, make_node("Conv", {"x", "w"}, {"c"}), {{"w", weights({64, 64, 3, 3})}})).code == ErrorCode::limit);
+  error_of(one_node({1, 4}, make_node("Pad", {"x", "p"}, {"y"}),
+                    {{"p", Tensor::of_int64({0, int64_t{1} << 62, 0, int64_t{1} << 62})}}));
+  error_of(one_node({1, 1, 4, 4}, make_node("Conv", {"x", "w"}, {"c"}, {{"pads", Ints{INT64_MAX, 0, INT64_MAX, 0}}}),
+                    {{"w", weights({1, 1, 1, 1})}}));
+  CHECK(error_of(one_node({1, 64, 512, 512}, make_node("Conv", {"x", "w"}, {"c"}), {{"w", weights({64, 64, 3, 3})}}))
+            .code == ErrorCode::limit);
 }
 
 TEST_CASE("hostile: constants are computed within the limits") {
@@ -165,7 +192,10 @@ TEST_CASE("hostile: a chain of 100,000 nodes loads, plans and runs in bounded ti
   g.opsets[""] = 17;
   g.inputs = {{"v0", DType::f32, std::vector<Dim>{{16, ""}}}};
   for (int i = 0; i < 100'000; ++i)
-    g.nodes.push_back(make_node(i % 3 == 0 ? "Tanh" : i % 3 == 1 ? "Transpose" : "Identity", {"v" + std::to_string(i)}, {"v" + std::to_string(i + 1)}));
+    g.nodes.push_back(make_node(i % 3 == 0   ? "Tanh"
+                                : i % 3 == 1 ? "Transpose"
+                                             : "Identity",
+                                {"v" + std::to_string(i)}, {"v" + std::to_string(i + 1)}));
   g.outputs = {{"v100000", DType::f32, std::nullopt}};
   const auto begin = std::chrono::steady_clock::now();
   g.sort_and_check();
@@ -188,12 +218,21 @@ TEST_CASE("hostile: a real model with bytes flipped, cut and spliced") {
     const int edits = 1 + static_cast<int>(random() % 3);
     for (int e = 0; e < edits; ++e) {
       const bool in_tail = random() % 2 != 0;
-      const size_t place = in_tail ? bytes.size() - 1 - random() % std::min<size_t>(bytes.size(), 1500) : random() % std::min<size_t>(bytes.size(), 3000);
+      const size_t place = in_tail ? bytes.size() - 1 - random() % std::min<size_t>(bytes.size(), 1500)
+                                   : random() % std::min<size_t>(bytes.size(), 3000);
       switch (random() % 4) {
-        case 0: bytes[place] = static_cast<char>(bytes[place] ^ (1 << random() % 8)); break;
-        case 1: bytes[place] = static_cast<char>(random()); break;
-        case 2: bytes.erase(place, random() % 9); break;
-        default: bytes.insert(place, bytes.substr(random() % (bytes.size() - 16), random() % 16)); break;
+        case 0:
+          bytes[place] = static_cast<char>(bytes[place] ^ (1 << random() % 8));
+          break;
+        case 1:
+          bytes[place] = static_cast<char>(random());
+          break;
+        case 2:
+          bytes.erase(place, random() % 9);
+          break;
+        default:
+          bytes.insert(place, bytes.substr(random() % (bytes.size() - 16), random() % 16));
+          break;
       }
     }
     if (random() % 10 == 0) bytes.resize(random() % bytes.size());

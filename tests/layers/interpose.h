@@ -13,7 +13,7 @@ class AllocationWatch {
   ~AllocationWatch();
   int64_t allocations() const;  ///< malloc, calloc, realloc, posix_memalign, aligned_alloc, memalign
   int64_t frees() const;
-  int64_t threads() const;      ///< pthread_create
+  int64_t threads() const;  ///< pthread_create
 };
 
 }  // namespace tally::test

@@ -1,5 +1,5 @@
-// Layers that move data, given operands and attributes that make no sense: each runs or ends in an Error that says why; none
-// reads outside its bytes, loops for ever or takes more memory than allowed. The sanitizer builds run this too.
+// Layers that move data, given operands and attributes that make no sense: each runs or ends in an Error that says why;
+// none reads outside its bytes, loops for ever or takes more memory than allowed. The sanitizer builds run this too.
 #include <chrono>
 #include <random>
 
@@ -10,8 +10,8 @@ namespace {
 using namespace tally;
 using namespace tally::test;
 
-/// An operator with operands and attributes to be filled at random. Letters of `operands`: x data, i indices, n numbers known
-/// at load, f floats known at load, b boolean, u updates.
+/// An operator with operands and attributes to be filled at random. Letters of `operands`: x data, i indices, n numbers
+/// known at load, f floats known at load, b boolean, u updates.
 struct Subject {
   std::string op, operands;
   std::vector<std::string> integers, integer_lists;

@@ -117,7 +117,8 @@ TEST_CASE("Concat: bad operands") {
   CHECK(error_of(g) == "Concat 'y': no axis; must have the attribute axis");
 }
 
-// ------------------------------------------------------------------------------------------------------------------ pad
+// ------------------------------------------------------------------------------------------------------------------
+// pad
 
 /// Index into one axis of `n` elements (cropped first), or −1 for the fill.
 int64_t padded_source(int64_t at, int64_t n, int64_t before, int64_t after, const std::string& mode) {
@@ -234,7 +235,8 @@ TEST_CASE("Pad: bad attributes") {
   CHECK(failing({1, 0}, "edge", {0}) == "Pad 'y': an empty axis must have elements that padding can repeat");
 }
 
-// --------------------------------------------------------------------------------------- ConstantOfShape, Shape, Size, Cast
+// --------------------------------------------------------------------------------------- ConstantOfShape, Shape, Size,
+// Cast
 
 TEST_CASE("ConstantOfShape follows the value of its operand") {
   GraphMaker g;

@@ -1,5 +1,5 @@
-// Which recurrent layers run on the kernel, and that those large enough for its other ways (a product over time, weights
-// walked from either end) give the right values too.
+// Which recurrent layers run on the kernel, and that those large enough for its other ways (a product over time,
+// weights walked from either end) give the right values too.
 #include "recurrent_problem.h"
 
 namespace {
@@ -29,8 +29,8 @@ void check_large(const RecurrentOptions& o, Isa isa, int steps) {
   CHECK(row.step_count == steps);
   const reference::RecurrentAnswer answer = c.answer();
   const std::vector<double>* expected[] = {&answer.y, &answer.y_h, &answer.y_c};
-  // About I + H + 12 roundings a step of sums up to I / 2; what h carries over is halved each time (make_recurrent), c at
-  // most adds up.
+  // About I + H + 12 roundings a step of sums up to I / 2; what h carries over is halved each time (make_recurrent), c
+  // at most adds up.
   const double bound = static_cast<double>(o.I * (o.I + o.H + 12) * (o.T + 2)) * 0x1p-24;
   for (size_t k = 0; k < ran.outputs.size(); ++k) {
     const std::vector<double> found = ran.outputs[k].to_double();

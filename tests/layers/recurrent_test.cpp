@@ -1,5 +1,5 @@
-// RNN, LSTM and GRU: values against the double-precision reference over their attributes, costs against examples worked by
-// hand, and the laws of counting.
+// RNN, LSTM and GRU: values against the double-precision reference over their attributes, costs against examples worked
+// by hand, and the laws of counting.
 #include "recurrent_problem.h"
 #include "tally/layers/builder.h"
 
@@ -179,7 +179,8 @@ TEST_CASE("recurrent: no steps, no sequences") {
     }
 }
 
-// ---------------------------------------------------------------------------------------------------------------- costs
+// ----------------------------------------------------------------------------------------------------------------
+// costs
 
 TEST_CASE("recurrent: costs of examples worked by hand") {
   const auto estimate_of = [](const RecurrentOptions& o) {
@@ -238,7 +239,8 @@ TEST_CASE("recurrent: formulas with their numbers, and the source where lengths 
   CHECK(cost.source.find("every sequence counts as T steps") != std::string::npos);
 }
 
-// -------------------------------------------------------------------------------------------------------------- builder
+// --------------------------------------------------------------------------------------------------------------
+// builder
 
 TEST_CASE("recurrent: a first-order recursive filter is a linear net of one unit") {
   // y_t = b·x_t + a·y_(t−1): two products a step.
@@ -283,7 +285,8 @@ TEST_CASE("recurrent: built without ONNX, with every option") {
   CHECK(ran.plan->estimate.layers[0].params == 48 + 64 + 32);
 }
 
-// --------------------------------------------------------------------------------------------------------------- errors
+// ---------------------------------------------------------------------------------------------------------------
+// errors
 
 /// The error of an LSTM (T 5, B 3, I 4, H 6) after `change`.
 template <class Change>

@@ -36,7 +36,9 @@ Node make_node(std::string op, std::vector<std::string> inputs, std::vector<std:
   return node;
 }
 
-ValueInfo info(std::string name, std::vector<Dim> shape, DType dtype = DType::f32) { return {std::move(name), dtype, std::move(shape)}; }
+ValueInfo info(std::string name, std::vector<Dim> shape, DType dtype = DType::f32) {
+  return {std::move(name), dtype, std::move(shape)};
+}
 Dim at(int64_t n) { return {n, ""}; }
 
 /// Convolutions of several kinds, a residual, pooling and a classifier: every kernel family of a small ConvNet.
@@ -143,9 +145,10 @@ TEST_CASE("run: outputs that are inputs, constants, views or duplicates are buff
   g.inputs = {info("x", {at(2), at(3)})};
   g.initializers["k"] = random_tensor({4}, 1);
   g.initializers["shape"] = Tensor::of_int64({3, 2});
-  g.nodes = {make_node("Reshape", {"x", "shape"}, {"v"}), make_node("Relu", {"x"}, {"r"}), make_node("Identity", {"r"}, {"r2"}),
-             make_node("Identity", {"k"}, {"k2"})};
-  g.outputs = {info("x", {at(2), at(3)}), info("v", {at(3), at(2)}), info("r", {at(2), at(3)}), info("r2", {at(2), at(3)}), info("k2", {at(4)})};
+  g.nodes = {make_node("Reshape", {"x", "shape"}, {"v"}), make_node("Relu", {"x"}, {"r"}),
+             make_node("Identity", {"r"}, {"r2"}), make_node("Identity", {"k"}, {"k2"})};
+  g.outputs = {info("x", {at(2), at(3)}), info("v", {at(3), at(2)}), info("r", {at(2), at(3)}),
+               info("r2", {at(2), at(3)}), info("k2", {at(4)})};
   Context context(Model(std::move(g)));
   const Tensor x = random_tensor({2, 3}, 3);
   context.feed({{"x", x}});
@@ -170,8 +173,12 @@ TEST_CASE("run: in place never overwrites what is still to be read") {
   g.inputs = {info("x", {at(1), at(64)})};
   g.initializers["shape"] = Tensor::of_int64({8, 8});
   g.initializers["back"] = Tensor::of_int64({1, 64});
-  g.nodes = {make_node("Tanh", {"x"}, {"t"}),       make_node("Reshape", {"t", "shape"}, {"v"}), make_node("Relu", {"t"}, {"r"}),
-             make_node("Sigmoid", {"r"}, {"s"}),    make_node("Reshape", {"v", "back"}, {"u"}), make_node("Sub", {"s", "u"}, {"y"})};
+  g.nodes = {make_node("Tanh", {"x"}, {"t"}),
+             make_node("Reshape", {"t", "shape"}, {"v"}),
+             make_node("Relu", {"t"}, {"r"}),
+             make_node("Sigmoid", {"r"}, {"s"}),
+             make_node("Reshape", {"v", "back"}, {"u"}),
+             make_node("Sub", {"s", "u"}, {"y"})};
   g.outputs = {info("y", {at(1), at(64)})};
   Context context(Model(std::move(g)));
   const Tensor x = random_tensor({1, 64}, 4);

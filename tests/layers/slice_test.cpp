@@ -117,7 +117,8 @@ TEST_CASE("Slice: bad operands") {
   CHECK(failing({0, 1}, {1}, {0}, {1}) == "Slice 'y': 2 starts, 1 ends, 1 axes, 1 steps must be as many of each");
 }
 
-// ------------------------------------------------------------------------------------------------------------------ Split
+// ------------------------------------------------------------------------------------------------------------------
+// Split
 
 TEST_CASE("Split: parts along every axis, every element size, both layouts, every ISA") {
   for (const Isa isa : usable_isas())
@@ -171,7 +172,8 @@ TEST_CASE("Split: equal parts, a shorter last one, unwanted outputs, bad parts")
         "Split 'y': num_outputs=1099511627776 must be 1 to 65536");
 }
 
-// --------------------------------------------------------------------------------------------------------- Expand and Tile
+// --------------------------------------------------------------------------------------------------------- Expand and
+// Tile
 
 TEST_CASE("Expand: broadcasting, every element size, every ISA") {
   for (const Isa isa : usable_isas())

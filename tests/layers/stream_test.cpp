@@ -1,5 +1,5 @@
-// Whole nets one time step at a time: the results of the whole sequence, tables that follow the position, state that the
-// graph hands out and in, and the node that forbids it.
+// Whole nets one time step at a time: the results of the whole sequence, tables that follow the position, state that
+// the graph hands out and in, and the node that forbids it.
 #include <doctest/doctest.h>
 #if defined(__linux__)
 #include <linux/seccomp.h>

@@ -1,5 +1,5 @@
-// What a program does with an installed Tally: loads a model and runs it, builds one from C++, profiles both. Exits 0 if
-// every answer is as expected. Usage: consumer MODEL.onnx
+// What a program does with an installed Tally: loads a model and runs it, builds one from C++, profiles both. Exits 0
+// if every answer is as expected. Usage: consumer MODEL.onnx
 #include <tally/tally.h>
 
 #include <cmath>

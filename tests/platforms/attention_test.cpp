@@ -74,8 +74,8 @@ struct Operands {
   }
 };
 
-/// Scores err by d rounded products of size |q·k| (here at most 4·d, scaled) and what e^ makes of that; weights by 4 ULP of the
-/// exponential and one of each rescaling; the sum over keys and the division by n + 2 half units.
+/// Scores err by d rounded products of size |q·k| (here at most 4·d, scaled) and what e^ makes of that; weights by 4
+/// ULP of the exponential and one of each rescaling; the sum over keys and the division by n + 2 half units.
 double tolerance(const AttentionArgs& args) {
   const auto d = static_cast<double>(args.d), tiles = static_cast<double>(args.keys) / kAttentionKeys + 1;
   const double score = (d + 2) * 0x1p-24 * 4 * d * std::fabs(static_cast<double>(args.scale)) + 8 * 0x1p-24;

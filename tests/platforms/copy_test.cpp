@@ -32,8 +32,8 @@ struct Case {
   int64_t x_elements = 1, y_elements = 1, x_start = 0;
 };
 
-/// Dimensions `order` of a dense x of the given sizes, laid out densely in y in that order; `flipped` dimensions of x run
-/// backwards.
+/// Dimensions `order` of a dense x of the given sizes, laid out densely in y in that order; `flipped` dimensions of x
+/// run backwards.
 Case permutation(const std::vector<int64_t>& sizes, const std::vector<int>& order, int element_bytes,
                  unsigned flipped = 0) {
   Case c;

@@ -1,5 +1,5 @@
-// The functions of unary_ops.inc beside exp, tanh and sigmoid, on every usable ISA: their error at every exponent, special
-// values, counts at every length.
+// The functions of unary_ops.inc beside exp, tanh and sigmoid, on every usable ISA: their error at every exponent,
+// special values, counts at every length.
 #include <bit>
 #include <cmath>
 #include <limits>

@@ -15,8 +15,8 @@
 
 namespace tally::test {
 
-/// A kH × kW convolution over an unpadded channels_last image of h × w pixels with `pad` taps outside on every side; h = 1,
-/// kh = kw = 1 is the product of a w × channels matrix. Each group has `channels` inputs and `columns` outputs.
+/// A kH × kW convolution over an unpadded channels_last image of h × w pixels with `pad` taps outside on every side; h
+/// = 1, kh = kw = 1 is the product of a w × channels matrix. Each group has `channels` inputs and `columns` outputs.
 struct GemmShape {
   int64_t images = 1, h = 1, w = 1, channels = 1, groups = 1, columns = 1;
   int64_t kh = 1, kw = 1, pad = 0;

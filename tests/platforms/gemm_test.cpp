@@ -15,10 +15,10 @@ using test::GemmProblem;
 using test::GemmShape;
 using test::Judge;
 
-/// Largest difference that rounding may cause. A sum of n terms in fp32, in any order, is within γ_n = n·u / (1 − n·u) of the
-/// sum of its terms' absolute values (Higham, Accuracy and Stability of Numerical Algorithms, eq. 3.4), u = 2^-24; products of
-/// ISAs without FMA round once more each. tanh and sigmoid have slopes of at most 1 and add 3 ULP of a result of at most 1.
-/// Stored as fp16 a result rounds by half a unit of 2^-10, or of 2^-24 where it is denormal.
+/// Largest difference that rounding may cause. A sum of n terms in fp32, in any order, is within γ_n = n·u / (1 − n·u)
+/// of the sum of its terms' absolute values (Higham, Accuracy and Stability of Numerical Algorithms, eq. 3.4), u =
+/// 2^-24; products of ISAs without FMA round once more each. tanh and sigmoid have slopes of at most 1 and add 3 ULP of
+/// a result of at most 1. Stored as fp16 a result rounds by half a unit of 2^-10, or of 2^-24 where it is denormal.
 double tolerance(Num num, const reference::GemmElement& e) {
   if (num == Num::i8) return 0;
   const double nu = static_cast<double>(e.terms + 1) * 0x1p-24;

@@ -1,6 +1,6 @@
 #pragma once
-// What every kernel over items must satisfy: the same bits whole, item by item and uncounted; counts as planned; nothing
-// written elsewhere.
+// What every kernel over items must satisfy: the same bits whole, item by item and uncounted; counts as planned;
+// nothing written elsewhere.
 #include <cstring>
 #include <functional>
 #include <string>
@@ -45,7 +45,8 @@ inline void fill_random(std::span<float> values, uint32_t seed) {
 }
 
 /// Leaves the result of `counted` in y, which the caller compares with the reference.
-inline void check_kernel(Floats& y, int64_t items, const Kernel& counted, const Kernel& uncounted, const Planned& planned) {
+inline void check_kernel(Floats& y, int64_t items, const Kernel& counted, const Kernel& uncounted,
+                         const Planned& planned) {
   const size_t bytes = y.size() * sizeof(float);
   std::memset(y.data(), 0xFF, bytes);
   Judge::instance().section([&] { uncounted(0, items, nullptr); });

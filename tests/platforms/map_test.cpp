@@ -43,8 +43,8 @@ using Kernel = std::function<void(int64_t begin, int64_t end, Tally*)>;
 
 bool same_bits(const Floats& a, const float* b) { return std::memcmp(a.data(), b, a.size() * sizeof(float)) == 0; }
 
-/// Runs the counted kernel whole and item by item, last first, and the uncounted one; `y` must come out the same, and the
-/// tally as planned. `operands`: all buffers of the kernel, y included.
+/// Runs the counted kernel whole and item by item, last first, and the uncounted one; `y` must come out the same, and
+/// the tally as planned. `operands`: all buffers of the kernel, y included.
 void check_runs(std::initializer_list<const Floats*> operands, Floats& y, int64_t items, const Kernel& counted,
                 const Kernel& uncounted, const Planned& planned) {
   Tally whole;

@@ -80,7 +80,8 @@ TEST_CASE("the error of exp, tanh and sigmoid stays within its bound at every ex
 }
 
 TEST_CASE("the error of exp, tanh and sigmoid where they are neither linear nor constant") {
-  // Around every multiple of ln 2 / 2, where reductions change sides, and sigmoid(−16.6 … −17.7), where 1 + e^(−x) loses its 1.
+  // Around every multiple of ln 2 / 2, where reductions change sides, and sigmoid(−16.6 … −17.7), where 1 + e^(−x)
+  // loses its 1.
   std::vector<float> x;
   for (int k = -300; k <= 260; ++k) {
     const float edge = static_cast<float>(k * 0.34657359027997264);
@@ -136,9 +137,10 @@ TEST_CASE("tanh is odd to the bit") {
 
 TEST_CASE("multiply-adds a vector, counted by hand") {
   // exp: 1 to round x·log2 e, 2 to reduce, 6 for the polynomial. tanh: 5 for the polynomial, 1 for
-  // the divisor, and 5 for its own polynomial. sigmoid: 1 to round, 1 to reduce, 5 for the polynomial, 1 for the divisor.
-  // Without FMA every one is a multiply, and so are in exp the two scalings by powers of two, in tanh the exponent, the powers of f (2),
-  // f·ln 2, the powers of x (2) and their product with x, in sigmoid the second product to reduce and the powers of r (2).
+  // the divisor, and 5 for its own polynomial. sigmoid: 1 to round, 1 to reduce, 5 for the polynomial, 1 for the
+  // divisor. Without FMA every one is a multiply, and so are in exp the two scalings by powers of two, in tanh the
+  // exponent, the powers of f (2), f·ln 2, the powers of x (2) and their product with x, in sigmoid the second product
+  // to reduce and the powers of r (2).
   for (const Isa isa : built_isas()) {
     if (!usable(isa)) continue;
     const Geometry& g = kernel_table(isa, false).geometry;

@@ -301,8 +301,8 @@ TEST_CASE("recurrent: the counts of one LSTM step by hand") {
     const Planned planned = planned_recurrent(p.args, counted.geometry);
     CHECK(planned.tally.macs == 4 * 8 * (1 + 8));
     if (p.args.lanes != 8) return;
-    // AVX2 and AVX-512: one panel of 8 lanes, nothing padded. Weights and bias once; x, h and c once; h and c stored, and at
-    // the end read and stored again; at the start both zeroed.
+    // AVX2 and AVX-512: one panel of 8 lanes, nothing padded. Weights and bias once; x, h and c once; h and c stored,
+    // and at the end read and stored again; at the start both zeroed.
     CHECK(planned.lane_padding == 0);
     CHECK(planned.loaded_weights == 4 * (4 * 8 * 9 + 4 * 8));
     CHECK(planned.loaded_activations == 4);

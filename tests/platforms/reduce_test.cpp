@@ -152,8 +152,8 @@ void check_norm(const KernelTable& counted, const KernelTable& uncounted, const 
     for (int64_t j = 0; j < c.width; ++j) {
       const auto k = static_cast<size_t>((r * (c.width / c.inner) + j / c.inner) % c.channels);
       const double a = c.scale ? scale[k] : 1.0, b = c.bias ? bias[k] : 0.0, t = (v[j] - m) * d;
-      // The row's sum of squares of w terms errs by w/2 roundings at most, the root halves that; the mean is off by a rounding
-      // of itself and of 2 (w/4 roundings of partial sums mended), times d; a handful for the rest.
+      // The row's sum of squares of w terms errs by w/2 roundings at most, the root halves that; the mean is off by a
+      // rounding of itself and of 2 (w/4 roundings of partial sums mended), times d; a handful for the rest.
       const double w = static_cast<double>(c.width);
       const double unit =
           0x1p-24 * ((w / 4 + 6) * std::abs(t * a) + 4 * (std::abs(m) + 1) * d * std::abs(a) + std::abs(b));

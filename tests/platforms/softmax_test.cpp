@@ -42,8 +42,8 @@ int64_t start_of(const SoftmaxArgs& args, int64_t row) {
 }
 
 void check_values(const SoftmaxArgs& args, const Floats& y) {
-  // x − max is rounded (2^−24 of at most 32), e^ errs by 2 ULP (2^−23 each), the sum by half a unit of 2^−23 an addition
-  // (all terms positive), the division by half a unit.
+  // x − max is rounded (2^−24 of at most 32), e^ errs by 2 ULP (2^−23 each), the sum by half a unit of 2^−23 an
+  // addition (all terms positive), the division by half a unit.
   const double relative = 32 * 0x1p-24 + 2 * 2 * 0x1p-23 + (static_cast<double>(args.width) + 1) * 0x1p-24;
   int wrong = 0;
   for (int64_t r = 0; r < args.rows; ++r) {

@@ -9,8 +9,9 @@
 
 namespace tally::reference {
 
-/// |y − truth| in units of the last place that binary32 has at `truth` (never below its smallest denormal). 0 where both
-/// are NaN or the same infinity; +∞ where one is and the other is not. A truth beyond FLT_MAX's rounding limit counts as ∞.
+/// |y − truth| in units of the last place that binary32 has at `truth` (never below its smallest denormal). 0 where
+/// both are NaN or the same infinity; +∞ where one is and the other is not. A truth beyond FLT_MAX's rounding limit
+/// counts as ∞.
 inline double ulp_error(float y, double truth) {
   constexpr double kFar = std::numeric_limits<double>::infinity();
   if (std::isnan(truth)) return std::isnan(y) ? 0.0 : kFar;

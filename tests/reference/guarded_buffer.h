@@ -1,5 +1,6 @@
 #pragma once
-// Memory whose edges are watched: a load or store past its end faults, and bytes before its start are poisoned and checked.
+// Memory whose edges are watched: a load or store past its end faults, and bytes before its start are poisoned and
+// checked.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,8 +11,8 @@
 
 namespace tally::reference {
 
-/// `count` elements of T that end where an inaccessible page begins. The page before them holds 0xFF bytes, which are NaN as
-/// float or half; intact() says whether they still do. Elements start as 0xFF bytes too.
+/// `count` elements of T that end where an inaccessible page begins. The page before them holds 0xFF bytes, which are
+/// NaN as float or half; intact() says whether they still do. Elements start as 0xFF bytes too.
 template <class T>
 class GuardedBuffer {
  public:

@@ -1,4 +1,4 @@
-"""A file holds one idea: no source over 450 lines (the aim is 400); no line over 120 columns.
+"""A file holds one idea: no source over 450 lines (the aim is 400); no line of C or C++ over 120 columns.
 
 Usage: file_length.py ROOT
 """
@@ -9,6 +9,7 @@ import sys
 MOST_LINES = 450
 MOST_COLUMNS = 120
 FOLDERS = ["engine", "layers", "platforms", "tools", "tests", "cmake", "toolchains", "scripts", ".ci"]
+WIDTH_MATTERS = {".h", ".hpp", ".inc", ".c", ".cpp"}
 TEXTS = {".h", ".hpp", ".inc", ".c", ".cpp", ".py", ".cmake", ".txt", ".sh", ""}
 # A row of a list that CMake reads too is one line.
 NOT_MEASURED = {"platforms/isa/list.inc"}
@@ -33,7 +34,7 @@ def too_wide(root):
     """Lines that are too wide, as "path:line: columns". Tables between clang-format off and on keep their width."""
     found = []
     for path, lines in sources(root):
-        by_hand = path in NOT_MEASURED
+        by_hand = path in NOT_MEASURED or pathlib.PurePath(path).suffix not in WIDTH_MATTERS
         for number, line in enumerate(lines, 1):
             by_hand = (by_hand or b"clang-format off" in line) and b"clang-format on" not in line
             columns = len(line.decode("utf-8", "replace"))
@@ -44,5 +45,5 @@ def too_wide(root):
 
 if __name__ == "__main__":
     problems = too_long(sys.argv[1]) + too_wide(sys.argv[1])
-    print("\n".join(problems) or f"no source over {MOST_LINES} lines, no line over {MOST_COLUMNS} columns")
+    print("\n".join(problems) or f"no source over {MOST_LINES} lines, no line of C or C++ over {MOST_COLUMNS} columns")
     sys.exit(1 if problems else 0)

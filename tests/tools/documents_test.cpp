@@ -45,15 +45,15 @@ TEST_CASE("estimate: LeNet-5's hand-checked totals, rows that sum to them") {
   CHECK(totals["comparisons"] == 4728 + 6508);
   CHECK(totals["activation_elements_textbook"] == 8094);
   CHECK(totals["training_elements"] == 141648);
-  for (const char* key : {"params_shared", "buffers", "constants", "macs_nopad", "macs_causal", "elementwise", "special", "operations",
-                          "bytes_read", "bytes_weights", "bytes_written", "output_elements", "bytes_compulsory",
-                          "bytes_io", "activation_elements", "peak_activation_bytes"}) {
+  for (const char* key : {"params_shared", "buffers", "constants", "macs_nopad", "macs_causal", "elementwise",
+                          "special", "operations", "bytes_read", "bytes_weights", "bytes_written", "output_elements",
+                          "bytes_compulsory", "bytes_io", "activation_elements", "peak_activation_bytes"}) {
     CAPTURE(key);
     CHECK(totals[key].is_number_integer());
   }
-  for (const char* key : {"params", "macs", "macs_nopad", "macs_causal", "flops", "ops_sequential", "ops_fused", "comparisons",
-                          "elementwise", "special", "operations", "bytes_read", "bytes_weights", "bytes_written",
-                          "output_elements", "params_shared", "buffers", "constants"}) {
+  for (const char* key : {"params", "macs", "macs_nopad", "macs_causal", "flops", "ops_sequential", "ops_fused",
+                          "comparisons", "elementwise", "special", "operations", "bytes_read", "bytes_weights",
+                          "bytes_written", "output_elements", "params_shared", "buffers", "constants"}) {
     int64_t sum = 0;
     for (const json& layer : document["layers"]) sum += layer[key].get<int64_t>();
     CAPTURE(key);

@@ -1,8 +1,8 @@
-// Attention beside the machine's multiply-accumulate peak, one thread: the core alone (scores, softmax, context) and with the
-// four projections around it.
+// Attention beside the machine's multiply-accumulate peak, one thread: the core alone (scores, softmax, context) and
+// with the four projections around it.
 //   tally_attention [--isa NAME]... [--repeats N]
-// Each repeat times the peak kernel and every subject in turn, as share_of_peak does; share = ideal MACs ÷ (time · peak).
-// `bytes a ns`: weights, keys and values over the time, for the decoding of one token, which is bound by them.
+// Each repeat times the peak kernel and every subject in turn, as share_of_peak does; share = ideal MACs ÷ (time ·
+// peak). `bytes a ns`: weights, keys and values over the time, for the decoding of one token, which is bound by them.
 #include "tally/layers/registry.h"
 #include "tools/bench/subject.h"
 

@@ -1,8 +1,9 @@
 // Nanoseconds a time step of RNN, LSTM and GRU, one thread, by instruction set:
 //   tally_recurrent_steps [--isa NAME]... [--repeats N] all|elman|lstm|gru...
-// Each net runs as a stream of single steps, by its bare kernel and through Context::step(), and over sequences of 100 steps
-// through Context::run(), in turn with the peak kernel, by whose rate in the same moment a time is scaled to the best rate
-// of the run: what the machine's other load and clock do falls on both. GB/s: the rate at which a step reads its weights.
+// Each net runs as a stream of single steps, by its bare kernel and through Context::step(), and over sequences of 100
+// steps through Context::run(), in turn with the peak kernel, by whose rate in the same moment a time is scaled to the
+// best rate of the run: what the machine's other load and clock do falls on both. GB/s: the rate at which a step reads
+// its weights.
 #include "tally/layers/builder.h"
 #include "tally/platforms/kernels/pack_recurrent.h"
 #include "tools/bench/subject.h"

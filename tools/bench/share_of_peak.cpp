@@ -1,7 +1,8 @@
 // How much of the machine's multiply-accumulate peak a model reaches, one thread, by instruction set:
 //   tally_share_of_peak [--isa NAME]... [--repeats N] MODEL.onnx...
-// Each repeat times the peak kernel and every model in turn, so that drift of a shared machine falls on both sides of the
-// ratio. share = ideal MACs ÷ (time · peak), the median over repeats; models' times are printed for orientation only.
+// Each repeat times the peak kernel and every model in turn, so that drift of a shared machine falls on both sides of
+// the ratio. share = ideal MACs ÷ (time · peak), the median over repeats; models' times are printed for orientation
+// only.
 #include <cstdio>
 #include <memory>
 #include <string>

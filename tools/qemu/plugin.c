@@ -4,17 +4,17 @@
 //
 // A pair of no-op instructions in the guest encloses a *section*; a run may have thousands. For each section the plugin
 // writes the executed instructions per address and the bytes loaded and stored per 64-byte line. single_step.cpp writes
-// the same file from native execution, without l and s lines. FILE is text, one record a line, blank-separated; ADDR and
-// LINE are hexadecimal without prefix, all other numbers decimal:
+// the same file from native execution, without l and s lines. FILE is text, one record a line, blank-separated; ADDR
+// and LINE are hexadecimal without prefix, all other numbers decimal:
 //
 //   tally-counts 1 TARGET PRODUCER    first line; TARGET x86_64 | aarch64 | arm, PRODUCER qemu | single_step
 //   section K                         a section was left; K = 0, 1, 2, … in the order of execution
 //   i ADDR HEXBYTES                   the machine code at ADDR, in memory order; once in the file, before its first x
-//   x ADDR COUNT                      the instruction at ADDR executed COUNT times in section K; the markers are not counted
-//   l LINE BYTES [N]                  N (1 if absent) consecutive 64-byte lines from address LINE on had BYTES loaded, each
-//   s LINE BYTES [N]                  the same for bytes stored
-//   error TEXT                        the counts are not to be trusted (markers out of order, code changed in place)
-//   end SECTIONS THREADS              last line; a file without it is of a run that died
+//   x ADDR COUNT                      the instruction at ADDR executed COUNT times in section K; the markers are not
+//   counted l LINE BYTES [N]                  N (1 if absent) consecutive 64-byte lines from address LINE on had BYTES
+//   loaded, each s LINE BYTES [N]                  the same for bytes stored error TEXT                        the
+//   counts are not to be trusted (markers out of order, code changed in place) end SECTIONS THREADS              last
+//   line; a file without it is of a run that died
 //
 // Addresses are those of the run: a position-independent program has a load bias, and the machine code is recorded
 // because with it nothing needs to be mapped back (and shared libraries are covered) to know what was executed.
@@ -22,9 +22,9 @@
 // An x86 REP string instruction counts once an iteration, and once more where it stops because its counter is zero; the
 // stepper counts the iterations only. All other instructions count alike.
 //
-// Threads: what is judged are single-threaded runs. With several vCPUs nothing is corrupted, but the inline counters are
-// not atomic (increments may be lost), instructions of every thread count while a section is open, and memory accesses
-// only those of the thread that opened it. THREADS tells the reader.
+// Threads: what is judged are single-threaded runs. With several vCPUs nothing is corrupted, but the inline counters
+// are not atomic (increments may be lost), instructions of every thread count while a section is open, and memory
+// accesses only those of the thread that opened it. THREADS tells the reader.
 #define _GNU_SOURCE  // process_vm_readv
 #include "qemu_plugin_api.h"
 
@@ -204,9 +204,9 @@ static void on_memory(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t ad
   line_table_add(&lines, address, UINT64_C(1) << qemu_plugin_mem_size_shift(info), qemu_plugin_mem_is_store(info));
 }
 
-// Machine code of an instruction. The bytes that qemu 7.2 hands out are garbled where an x86 instruction runs into the next
-// page, so code near a page's end is read from memory: 15 bytes, of which the instruction is the first (the classifier takes
-// no more), or as many as are mapped.
+// Machine code of an instruction. The bytes that qemu 7.2 hands out are garbled where an x86 instruction runs into the
+// next page, so code near a page's end is read from memory: 15 bytes, of which the instruction is the first (the
+// classifier takes no more), or as many as are mapped.
 static size_t code_of(const struct qemu_plugin_insn* insn, uint8_t bytes[kMaxCodeBytes]) {
   enum { kPage = 4096, kLongest = 15 };
   uint64_t offset = qemu_plugin_insn_vaddr(insn) % kPage;

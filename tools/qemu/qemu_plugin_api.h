@@ -1,7 +1,7 @@
-// The part of QEMU's TCG plugin interface, API version 1, that plugin.c uses, declared by ourselves: Debian packages the
-// emulator (qemu-user 7.2) but no header for it. Only names, signatures and enumerator values are given here; they are the
-// binary interface that `nm -D qemu-x86_64 | grep qemu_plugin` exports. The emulator refuses the plugin at load, with a
-// message, if it no longer speaks version 1.
+// The part of QEMU's TCG plugin interface, API version 1, that plugin.c uses, declared by ourselves: Debian packages
+// the emulator (qemu-user 7.2) but no header for it. Only names, signatures and enumerator values are given here; they
+// are the binary interface that `nm -D qemu-x86_64 | grep qemu_plugin` exports. The emulator refuses the plugin at
+// load, with a message, if it no longer speaks version 1.
 #ifndef TALLY_QEMU_PLUGIN_API_H
 #define TALLY_QEMU_PLUGIN_API_H
 

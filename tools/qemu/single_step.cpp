@@ -3,13 +3,14 @@
 //
 //   tally_single_step FILE PROGRAM [ARGUMENT]...
 //
-// Writes FILE in the format documented in plugin.c, without l and s lines (a trap tells nothing about memory), and exits
-// with the program's exit code (128 + signal if it was killed, 125 if it could not be run or traced).
+// Writes FILE in the format documented in plugin.c, without l and s lines (a trap tells nothing about memory), and
+// exits with the program's exit code (128 + signal if it was killed, 125 if it could not be run or traced).
 //
 // The program runs at full speed between sections: a breakpoint sits on each marker in the executable file's own code
-// (markers in shared libraries are not seen). Only the first thread is traced, so a program with further threads must not
-// reach a marker in them. Inside a section each instruction is a trap, about 18 µs where tracer and program share a CPU and
-// 60 µs where they do not (virtual machine on an EPYC 9004): the stepper pins itself, and with it the program, to one CPU.
+// (markers in shared libraries are not seen). Only the first thread is traced, so a program with further threads must
+// not reach a marker in them. Inside a section each instruction is a trap, about 18 µs where tracer and program share a
+// CPU and 60 µs where they do not (virtual machine on an EPYC 9004): the stepper pins itself, and with it the program,
+// to one CPU.
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>

@@ -23,8 +23,9 @@ SECTION(broadcast,
 SECTION(broadcast_int,
         "vpbroadcastb 1(%0), %%ymm0\n\tvpbroadcastw 2(%0), %%ymm1\n\tvpbroadcastd 4(%0), %%ymm2\n\t"
         "vpbroadcastq 8(%0), %%xmm3")
-// Three of the lanes are on, yet qemu 7.2 loads the whole operand and masks afterwards: 3 × 4 bytes are seen as 32 or 16.
-// (It would also fault where the lanes that are off lie in an unmapped page.) Masked stores and gathers are exact.
+// Three of the lanes are on, yet qemu 7.2 loads the whole operand and masks afterwards: 3 × 4 bytes are seen as 32
+// or 16. (It would also fault where the lanes that are off lie in an unmapped page.) Masked stores and gathers are
+// exact.
 SECTION(masked_load, "vmovdqa (%2), %%ymm1\n\tvmaskmovps (%0), %%ymm1, %%ymm0\n\tvpmaskmovd 64(%0), %%xmm1, %%xmm0")
 SECTION(masked_store, "vmovdqa (%2), %%ymm1\n\tvmaskmovps %%ymm0, %%ymm1, (%1)\n\tvpmaskmovd %%ymm0, %%ymm1, 64(%1)")
 SECTION(half_load, "vcvtph2ps (%0), %%ymm0\n\tvcvtph2ps 64(%0), %%xmm1")

@@ -1,4 +1,5 @@
-// Sections of AVX-512 and VNNI code, for the single-stepper: no bytes are judged there. Exits with 4 where the CPU lacks them.
+// Sections of AVX-512 and VNNI code, for the single-stepper: no bytes are judged there. Exits with 4 where the CPU
+// lacks them.
 #include "x86_sections.h"
 
 SECTION(fma_zmm, LOOP(1000, "vfmadd231ps (%0), %%zmm1, %%zmm2\n\tvfmadd231ps (%0)%{1to16%}, %%zmm1, %%zmm2"))

@@ -1,5 +1,5 @@
-// The frame of the judge's test programs: sections of hand-written assembly with counts known from reading it, claimed in
-// the format that judge.py expects. A program defines kStartMarker, kStopMarker and a list of sections and calls
+// The frame of the judge's test programs: sections of hand-written assembly with counts known from reading it, claimed
+// in the format that judge.py expects. A program defines kStartMarker, kStopMarker and a list of sections and calls
 // run_sections. `--wrong K` falsifies the claim of section K, `--repeat N` runs the list N times.
 #ifndef TALLY_MARKED_SECTIONS_H
 #define TALLY_MARKED_SECTIONS_H
