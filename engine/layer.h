@@ -57,16 +57,17 @@ inline constexpr int kNoTimeAxis = -1;
 /// A layer's part in a graph that is fed one time step at a time. Its operands then hold a single step: extent 1 along
 /// their time axes.
 struct StreamStep {
-  std::string obstacle;                ///< why the layer cannot run step by step; empty where it can
-  std::shared_ptr<const Layer> layer;  ///< what runs a step; null: the layer itself
+  std::string obstacle = {};                ///< why the layer cannot run step by step; empty where it can
+  std::shared_ptr<const Layer> layer = {};  ///< what runs a step; null: the layer itself
   /// Of each output; kNoTimeAxis: what the whole run gives is what the last step gives.
-  std::vector<int> time_axes;
-  std::vector<std::pair<int, Tensor>> constants;  ///< operands that a step takes instead (a target shape with T = 1)
+  std::vector<int> time_axes = {};
+  /// Operands that a step takes instead: a target shape with T = 1.
+  std::vector<std::pair<int, Tensor>> constants = {};
   /// Constant operands that differ from step to step, with the axis along which: a step takes the slice at its
   /// position.
-  std::vector<std::pair<int, int>> tables;
+  std::vector<std::pair<int, int>> tables = {};
   /// (input, output): what a step gives there is what the next one takes here. State that the caller hands in and out.
-  std::vector<std::pair<int, int>> carries;
+  std::vector<std::pair<int, int>> carries = {};
   bool stateful = false;  ///< a step depends on those before it
   bool bounded = false;   ///< it keeps something of every step, and has room for as many as the whole sequence has
 };
