@@ -7,6 +7,7 @@ Uses tools/models always, the Debian package dataset-fashion-mnist where it is i
 set; what could not run is printed as skipped.
 """
 
+import array
 import gzip
 import hashlib
 import json
@@ -121,6 +122,50 @@ class OurModels(unittest.TestCase):
                 self.assertEqual(gap, layer["executed"]["lane_macs"] - layer["ideal"]["macs"], f"{name}: {layer['name']}")
 
 
+class AudioLstm(unittest.TestCase):
+    """tools/models/audio_lstm.onnx: 512 time steps of one sample, LSTM of 16 units, one output."""
+
+    FILE = SOURCE / "tools/models/audio_lstm.onnx"
+    STEPS, STEP_MACS = 512, 4 * (1 + 16) * 16 + 16
+
+    def test_ledger(self):
+        ledger = document("profile", self.FILE, "--seed", "1", "--per-step", "--repeats", "3")
+        self.assertEqual(ledger["schema"], "tally.ledger/1")
+        self.assertEqual([step["executed"]["macs"] for step in ledger["steps"]], [self.STEP_MACS] * self.STEPS)
+        self.assertEqual(ledger["totals"]["executed"]["macs"], ledger["at_once"]["executed"]["macs"])
+        self.assertEqual(ledger["growth_bytes"], 0)
+        self.assertGreaterEqual(ledger["kept_bytes"], 2 * 16 * 4)
+
+    def test_bench_of_a_step(self):
+        bench = document("bench", self.FILE, "--seed", "1", "--stream", "--rate", "48000", "--repeats", "20")
+        self.assertTrue(bench["streamed"])
+        self.assertAlmostEqual(bench["real_time_factor"], bench["batch_ns_per_run"]["median"] * 48000e-9, places=9)
+        bench = document("bench", self.FILE, "--seed", "1", "--repeats", "20")
+        self.assertIsNone(bench["real_time_factor"])
+        self.assertIn("real_time_factor", bench["missing"])
+
+    def test_streamed_outputs_are_those_of_the_whole(self):
+        with tempfile.TemporaryDirectory() as folder:
+            outputs = []
+            for more in ([], ["--stream"]):
+                done = tally("run", self.FILE, "--seed", "7", "-o", f"{folder}/{len(outputs)}", *more)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                stored = (pathlib.Path(folder) / str(len(outputs)) / "output_0.npy").read_bytes()
+                outputs.append(array.array("f", stored[-4 * self.STEPS:]))
+            # A product of one row sums in another order than one of all.
+            self.assertLess(max(abs(a - b) for a, b in zip(*outputs)), 1e-6)
+
+    def test_too_many_steps(self):
+        done = tally("run", self.FILE, "--seed", "1", "--stream", "--steps", "513")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("at least 513", done.stderr)
+
+    def test_no_decoder(self):
+        done = tally("generate", self.FILE, "--tokens", "1", "--steps", "3")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("token", done.stderr)
+
+
 class OtherModels(unittest.TestCase):
     @unittest.skipUnless(DATA, "skipped: TALLY_TEST_DATA is not set")
     def test_mnist_accuracies(self):
@@ -152,8 +197,23 @@ class OtherModels(unittest.TestCase):
             for more in ([], ["--stream"]):
                 done = tally("verify", folder / name / "model.onnx", "--rtol", "1e-3", "--atol", "1e-5", *more)
                 self.assertEqual(done.returncode, 0, f"{name} {more}: {done.stdout}{done.stderr}")
-        done = tally("verify", folder / "pretrained/rnnoise_gru/model.onnx", "--rtol", "1e-3", "--atol", "1e-5")
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for more in ([], ["--stream"]):
+            for name in ("rnnoise_gru", "llama_260k_t32"):
+                done = tally("verify", folder / "pretrained" / name / "model.onnx", "--rtol", "1e-3", "--atol", "1e-5", *more)
+                self.assertEqual(done.returncode, 0, f"{name} {more}: {done.stdout}{done.stderr}")
+
+    @unittest.skipUnless(DATA, "skipped: TALLY_TEST_DATA is not set")
+    def test_a_decoder_generates(self):
+        model = pathlib.Path(DATA) / "pretrained/llama_260k_t32/model.onnx"
+        greedy = document("generate", model, "--tokens", "1", "--steps", "32")
+        self.assertEqual(len(greedy["tokens"]), 32)
+        again = document("generate", model, "--tokens", ",".join(map(str, [1, *greedy["tokens"][:5]])), "--steps", "4")
+        self.assertEqual(again["tokens"], greedy["tokens"][5:9])
+        drawn = [document("generate", model, "--tokens", "1", "--steps", "8", "--temperature", "1", "--seed", seed)["tokens"]
+                 for seed in ("3", "3", "4")]
+        self.assertEqual(drawn[0], drawn[1])
+        self.assertNotEqual(drawn[0], drawn[2])
+        self.assertEqual(tally("generate", model, "--tokens", "1", "--steps", "33").returncode, 3)
 
 
 if __name__ == "__main__":
