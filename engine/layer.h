@@ -175,7 +175,10 @@ class Layer {
 
 /// A rewrite rule: looks at node `index` of the graph and, where its pattern stands there, rewrites and returns true.
 class Rewriter;
-using RewriteRule = bool (*)(Rewriter&, int index);
+struct RewriteRule {
+  bool (*apply)(Rewriter&, int index) = nullptr;
+  int stage = 1;  ///< asked only where no rule of an earlier stage matches anywhere
+};
 
 /// What the engine needs of the layers floor.
 struct Registry {

@@ -39,12 +39,19 @@ const Tensor* Rewriter::constant(ValueId id) const {
   return value.constant && value.constant->has_data() ? &*value.constant : nullptr;
 }
 
-ValueId Rewriter::add_constant(Tensor tensor, std::string name) {
-  TypedValue value{name, tensor.dtype(), tensor.shape(), std::move(tensor), name};
+ValueId Rewriter::add(TypedValue value) {
   graph_.values.push_back(std::move(value));
   producer_.push_back(-1);
   consumers_.emplace_back();
   return static_cast<ValueId>(graph_.values.size() - 1);
+}
+
+ValueId Rewriter::add_constant(Tensor tensor, std::string name) {
+  return add({name, tensor.dtype(), tensor.shape(), std::move(tensor), name});
+}
+
+ValueId Rewriter::add_value(std::string name, DType dtype, Shape shape) {
+  return add({std::move(name), dtype, std::move(shape), {}, {}});
 }
 
 namespace {
@@ -117,17 +124,45 @@ void Rewriter::bypass(int index, int input) {
     take_rows(node(readers[0]), gone);
 }
 
+void Rewriter::unlink(int index) {
+  const TypedNode& old = node(index);
+  for (ValueId id : old.inputs)
+    if (id != kAbsent) drop(consumers_[static_cast<size_t>(id)], index);
+  for (ValueId id : old.outputs)
+    if (id != kAbsent && producer_[static_cast<size_t>(id)] == index) producer_[static_cast<size_t>(id)] = -1;
+}
+
+void Rewriter::replace(int index, TypedNode with) {
+  unlink(index);
+  for (ValueId id : with.inputs)
+    if (id != kAbsent) consumers_[static_cast<size_t>(id)].push_back(index);
+  for (ValueId id : with.outputs)
+    if (id != kAbsent) producer_[static_cast<size_t>(id)] = index;
+  node(index) = std::move(with);
+}
+
+void Rewriter::remove(int index, int heir) {
+  unlink(index);
+  take_rows(node(heir), node(index));
+  node(index).dead = true;
+}
+
 void Rewriter::run(std::span<const RewriteRule> rules) {
-  bool changed = true;
-  while (changed) {
-    changed = false;
-    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-      for (const RewriteRule rule : rules) {
-        if (graph_.nodes[i].dead) break;
-        while (!graph_.nodes[i].dead && rule(*this, static_cast<int>(i))) changed = true;
-      }
+  int last_stage = 0;
+  for (const RewriteRule& rule : rules) last_stage = std::max(last_stage, rule.stage);
+  for (int stage = 1; stage <= last_stage;) stage = apply(rules, stage) ? 1 : stage + 1;
+}
+
+bool Rewriter::apply(std::span<const RewriteRule> rules, int stage) {
+  bool changed = false;
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    for (const RewriteRule& rule : rules) {
+      if (graph_.nodes[i].dead) break;
+      if (rule.stage != stage) continue;
+      while (!graph_.nodes[i].dead && rule.apply(*this, static_cast<int>(i))) changed = true;
     }
   }
+  return changed;
 }
 
 }  // namespace tally

@@ -34,11 +34,24 @@ class Rewriter {
   /// that computes that input, or else to a reader.
   void bypass(int index, int input);
 
-  /// Applies the rules until none matches.
+  // Where rules change the order of nodes.
+  /// A new value that a node is to compute.
+  ValueId add_value(std::string name, DType dtype, Shape shape);
+  /// Puts `with` in the place of node `index`. Its inputs must be computed before that place.
+  void replace(int index, TypedNode with);
+  /// Removes a node whose output nobody reads any more; its rows go to node `heir`.
+  void remove(int index, int heir);
+
+  /// Applies the rules, stage after stage, until none matches.
   void run(std::span<const RewriteRule> rules);
 
  private:
   void index_uses();
+  ValueId add(TypedValue value);
+  /// Node `index` reads and computes nothing any more.
+  void unlink(int index);
+  /// Applies the rules of one stage once to every node; true where one matched.
+  bool apply(std::span<const RewriteRule> rules, int stage);
   TypedGraph& graph_;
   std::vector<int> producer_;
   std::vector<std::vector<int>> consumers_;

@@ -48,6 +48,20 @@ class OffersTransposition {
   virtual ~OffersTransposition() = default;
   /// Axis i of the output is axis permutation[i] of the input.
   virtual std::vector<size_t> permutation(size_t rank) const = 0;
+  /// The same where no element changes its place: only axes of extent 1 do.
+  virtual std::shared_ptr<const Layer> as_view() const = 0;
+};
+
+/// A layer that does to transposed tensors what it does to others: elementwise layers; Concat, Pad and reductions on
+/// other axes.
+class PassesTransposition {
+ public:
+  virtual ~PassesTransposition() = default;
+  /// The layer f' with f(Xᵀ) = f'(X)ᵀ, where axis i of a tensor in `in` is axis permutation[i] of what f' takes; all
+  /// operands are of the output's rank, but for constants, which broadcast to it. Operands whose values planning needs
+  /// (axes, pads) stay as they are. Null where there is none.
+  virtual std::shared_ptr<const Layer> before_transposition(Operands in,
+                                                            const std::vector<size_t>& permutation) const = 0;
 };
 
 /// A layer that pads its input 0 with zeros: Pad in constant mode.
@@ -121,6 +135,8 @@ class TakesZeroPadding {
 class TakesTransposition {
  public:
   virtual ~TakesTransposition() = default;
+  /// True where it never loses by it: then it reads past a transposition that others need too.
+  virtual bool always_gains() const { return false; }
   /// The layer that reads what the transposition reads; null where it cannot, or would lose by it.
   virtual std::shared_ptr<const Layer> with_transposition(Operands in,
                                                           const std::vector<size_t>& permutation) const = 0;

@@ -238,6 +238,10 @@ void Unary::prepare_host(Preparation& p) const {
   });
 }
 
+std::shared_ptr<const Layer> Unary::before_transposition(Operands, const std::vector<size_t>&) const {
+  return std::make_shared<Unary>(*this);
+}
+
 std::unique_ptr<Layer> make_relu(const Node& node) { return std::make_unique<Unary>(node, UnaryFunction::relu); }
 std::unique_ptr<Layer> make_clip(const Node& node) { return std::make_unique<Unary>(node, UnaryFunction::clip); }
 std::unique_ptr<Layer> make_tanh(const Node& node) { return std::make_unique<Unary>(node, UnaryFunction::tanh); }

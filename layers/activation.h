@@ -8,7 +8,7 @@ enum class UnaryFunction { relu, clip, tanh, sigmoid, exp };
 
 /// Operands: X, and for Clip from opset 11 optional min and max (one element each). NaN stays NaN; where min > max
 /// every element becomes max.
-class Unary final : public Layer, public OffersEpilogue {
+class Unary final : public Layer, public OffersEpilogue, public PassesTransposition {
  public:
   static constexpr int kX = 0, kMin = 1, kMax = 2;
 
@@ -22,6 +22,7 @@ class Unary final : public Layer, public OffersEpilogue {
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
   StreamStep stream(Operands in, std::span<const int> time_axes) const override;
   std::optional<Epilogue> epilogue(Operands in) const override;
+  std::shared_ptr<const Layer> before_transposition(Operands in, const std::vector<size_t>& permutation) const override;
 
  private:
   /// The kernel's arguments for n elements, where it serves these operands.

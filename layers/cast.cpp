@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tally/layers/absorb.h"
 #include "tally/layers/element_type.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
@@ -53,7 +54,7 @@ To convert(From value, bool to_boolean) {
   }
 }
 
-class Cast final : public Layer {
+class Cast final : public Layer, public PassesTransposition {
  public:
   explicit Cast(const Node& node) : Layer(node), like_(node.op == "CastLike"), to_(DType::undefined) {
     if (like_) return;
@@ -83,6 +84,10 @@ class Cast final : public Layer {
 
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     return stream_elements(in, time_axes);
+  }
+
+  std::shared_ptr<const Layer> before_transposition(Operands, const std::vector<size_t>&) const override {
+    return std::make_shared<Cast>(*this);
   }
 
   std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType>) const override {

@@ -26,6 +26,11 @@ class CenterCropPad final : public Pad {
     return step;
   }
 
+  /// Its pads come from a shape that stays as it is.
+  std::shared_ptr<const Layer> before_transposition(Operands, const std::vector<size_t>&) const override {
+    return nullptr;
+  }
+
  protected:
   std::vector<int64_t> pads(Operands in) const override {
     const Shape& x = in[kData].shape;

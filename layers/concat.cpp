@@ -1,6 +1,7 @@
 // Concat: Y = [X_0, X_1, …] along one axis.
 #include <algorithm>
 
+#include "tally/layers/absorb.h"
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/stream_axes.h"
@@ -9,7 +10,7 @@ namespace tally {
 
 namespace {
 
-class Concat final : public Layer {
+class Concat final : public Layer, public PassesTransposition {
  public:
   explicit Concat(const Node& node) : Layer(node), axis_(node.get_int("axis", 1)) {
     if (node.opset >= 4 && !node.has("axis")) fail(label(), "no axis", "must have the attribute axis");
@@ -75,6 +76,14 @@ class Concat final : public Layer {
       add_copy_step(p, make_args(x, y), {x.buffer, 0, p.inputs()[i].constant != nullptr}, {y.buffer, offset});
       offset += x.type.shape[axis] * placed_strides(y)[axis];
     }
+  }
+
+  std::shared_ptr<const Layer> before_transposition(Operands in,
+                                                    const std::vector<size_t>& permutation) const override {
+    auto layer = std::make_shared<Concat>(*this);
+    const int64_t axis = normalize_axis(axis_, static_cast<int64_t>(in[0].shape.size()), label());
+    layer->axis_ = static_cast<int64_t>(permutation[static_cast<size_t>(axis)]);
+    return layer;
   }
 
  private:

@@ -158,6 +158,11 @@ std::shared_ptr<const Layer> Binary::with_epilogue(Operands in, const Epilogue& 
   return layer;
 }
 
+std::shared_ptr<const Layer> Binary::before_transposition(Operands, const std::vector<size_t>&) const {
+  if (old_broadcast_) return nullptr;  // operands stand at axes of the first one's
+  return std::make_shared<Binary>(*this);
+}
+
 std::unique_ptr<Layer> make_add(const Node& node) { return std::make_unique<Binary>(node, BinaryOp::add); }
 std::unique_ptr<Layer> make_sub(const Node& node) { return std::make_unique<Binary>(node, BinaryOp::sub); }
 std::unique_ptr<Layer> make_mul(const Node& node) { return std::make_unique<Binary>(node, BinaryOp::mul); }

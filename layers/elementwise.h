@@ -7,7 +7,11 @@ namespace tally {
 /// Two operands of any shapes that broadcast together (before opset 7: B to A, by the attributes `broadcast` and
 /// `axis`). Integers wrap; integer division truncates towards zero and gives 0 where the divisor is 0. Sum of two is an
 /// Add.
-class Binary final : public Layer, public OffersChannelMap, public OffersAddition, public TakesEpilogue {
+class Binary final : public Layer,
+                     public OffersChannelMap,
+                     public OffersAddition,
+                     public TakesEpilogue,
+                     public PassesTransposition {
  public:
   static constexpr int kA = 0, kB = 1;
 
@@ -25,6 +29,7 @@ class Binary final : public Layer, public OffersChannelMap, public OffersAdditio
   std::optional<ChannelMap> channel_map(Operands in, int data, int64_t axis) const override;
   bool adds(Operands in) const override;
   std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const override;
+  std::shared_ptr<const Layer> before_transposition(Operands in, const std::vector<size_t>& permutation) const override;
 
  private:
   /// The shape of operand `input` brought to the result's rank.

@@ -112,7 +112,8 @@ std::vector<int64_t> Pad::pads(Operands in) const {
   for (size_t i = 0; i < given.size(); ++i) {
     if (given[i] > kMaxPad || given[i] < -kMaxPad)
       fail(label(), text("pads[", i, "]=", given[i]), "must be within 2^40", ErrorCode::limit);
-    all[static_cast<size_t>(axes[i % axes.size()]) + (i < axes.size() ? 0 : rank)] = given[i];
+    const auto axis = static_cast<size_t>(axes[i % axes.size()]);
+    all[(axis_of_.empty() ? axis : axis_of_[axis]) + (i < axes.size() ? 0 : rank)] = given[i];
   }
   return all;
 }
@@ -240,6 +241,13 @@ std::optional<std::vector<int64_t>> Pad::zero_padding(Operands in) const {
       return {};
   }
   return pads(in);
+}
+
+std::shared_ptr<const Layer> Pad::before_transposition(Operands in, const std::vector<size_t>& permutation) const {
+  auto layer = std::make_shared<Pad>(*this);
+  layer->axis_of_.resize(in[kData].shape.size());
+  for (size_t d = 0; d < permutation.size(); ++d) layer->axis_of_[d] = permutation[axis_of_.empty() ? d : axis_of_[d]];
+  return layer;
 }
 
 std::unique_ptr<Layer> make_pad(const Node& node) { return std::make_unique<Pad>(node); }

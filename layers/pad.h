@@ -21,7 +21,7 @@ struct PadPiece {
 std::vector<PadPiece> pad_pieces(int64_t in, int64_t before, int64_t after, PadMode mode, const std::string& who);
 
 /// Operands: data, and from opset 11 pads (int64), optional constant_value (one element), from 18 optional axes.
-class Pad : public Layer, public OffersZeroPadding {
+class Pad : public Layer, public OffersZeroPadding, public PassesTransposition {
  public:
   static constexpr int kData = 0, kPads = 1, kValue = 2, kAxes = 3;
 
@@ -35,6 +35,7 @@ class Pad : public Layer, public OffersZeroPadding {
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
   StreamStep stream(Operands in, std::span<const int> time_axes) const override;
   std::optional<std::vector<int64_t>> zero_padding(Operands in) const override;
+  std::shared_ptr<const Layer> before_transposition(Operands in, const std::vector<size_t>& permutation) const override;
 
  protected:
   /// Begins of all axes, then ends.
@@ -47,6 +48,7 @@ class Pad : public Layer, public OffersZeroPadding {
   std::vector<int64_t> pads_;  ///< attribute, before opset 11
   float value_ = 0;            ///< attribute, before opset 11
   bool from_inputs_ = false;
+  std::vector<size_t> axis_of_;  ///< the axis of X that the i-th of the pads means; empty: the i-th
 };
 
 }  // namespace tally

@@ -254,6 +254,11 @@ void Pointwise::prepare_pair_host(Preparation& p, int a, int b) const {
   add_pointwise_pair(p, host, operand(a), operand(b), y);
 }
 
+std::shared_ptr<const Layer> Pointwise::before_transposition(Operands, const std::vector<size_t>&) const {
+  if (old_broadcast_) return nullptr;  // operands stand at axes of the first one's
+  return std::make_shared<Pointwise>(*this);
+}
+
 std::unique_ptr<Layer> make_pointwise(const Node& node) { return std::make_unique<Pointwise>(node); }
 
 }  // namespace tally

@@ -3,6 +3,7 @@
 // takes, what it costs, what it computes. Relu, Clip, Tanh, Sigmoid and Exp (activation.h) and Add, Sub, Mul, Div and
 // Sum (elementwise.h) have layers of their own, which neighbours absorb.
 #include "tally/engine/preparation.h"
+#include "tally/layers/absorb.h"
 #include "tally/layers/broadcast_loops.h"
 #include "tally/platforms/kernel_args.h"
 
@@ -44,7 +45,7 @@ const PointwiseRow& pointwise_row(const Node& node, PointwiseParameters& paramet
 
 /// A layer of a row. Operands broadcast together; those of Pow may differ in type, where the result has the base's; the
 /// slope of PRelu broadcasts to X. Before opset 7 (8 for Max, Min, Mean) by the attributes `broadcast` and `axis`.
-class Pointwise final : public Layer {
+class Pointwise final : public Layer, public PassesTransposition {
  public:
   explicit Pointwise(const Node& node);
 
@@ -56,6 +57,7 @@ class Pointwise final : public Layer {
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override;
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
+  std::shared_ptr<const Layer> before_transposition(Operands in, const std::vector<size_t>& permutation) const override;
 
  private:
   void check_type(Operands in, size_t input) const;

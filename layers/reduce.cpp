@@ -1,6 +1,7 @@
 #include "tally/layers/reduce.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "tally/layers/formula.h"
 #include "tally/layers/host_number.h"
@@ -38,6 +39,24 @@ Shape reduced_shape(const Shape& shape, const std::vector<bool>& is_reduced, boo
   return y;
 }
 
+namespace {
+
+std::vector<size_t> identity(size_t rank) {
+  std::vector<size_t> axes(rank);
+  std::iota(axes.begin(), axes.end(), size_t{0});
+  return axes;
+}
+
+/// Axis i by `first`, then by `second`; an empty one changes nothing.
+std::vector<size_t> composed(const std::vector<size_t>& first, const std::vector<size_t>& second) {
+  if (first.empty() || second.empty()) return first.empty() ? second : first;
+  std::vector<size_t> both;
+  for (size_t axis : first) both.push_back(second[axis]);
+  return both;
+}
+
+}  // namespace
+
 Reduce::Reduce(const Node& node, Reduction reduction)
     : Layer(node),
       reduction_(reduction),
@@ -58,7 +77,10 @@ std::vector<bool> Reduce::reduced_axes(Operands in) const {
     axes = in[kAxes].constant->to_int64();
   }
   std::vector<bool> reduced(static_cast<size_t>(rank), axes.empty() && !noop_when_empty_);
-  for (int64_t axis : axes) reduced[static_cast<size_t>(normalize_axis(axis, rank, label()))] = true;
+  for (int64_t given : axes) {
+    const auto axis = static_cast<size_t>(normalize_axis(given, rank, label()));
+    reduced[axis_of_.empty() ? axis : axis_of_[axis]] = true;
+  }
   return reduced;
 }
 
@@ -68,7 +90,12 @@ std::vector<TensorType> Reduce::infer(Operands in) const {
   const bool booleans = reduction_ == Reduction::max || reduction_ == Reduction::min;
   if (!with_number_type(type, [](auto) {}) && !(booleans && type == DType::boolean))
     fail(label(), text("input of type ", name_of(type)), booleans ? "must be a number or bool" : "must be a number");
-  return {{type, reduced_shape(in[kX].shape, reduced_axes(in), keep_dims_)}};
+  Shape shape;
+  std::vector<bool> reduced;
+  const std::vector<bool> reduced_in_x = reduced_axes(in);
+  for (size_t axis : composed(y_order_, identity(in[kX].shape.size())))
+    shape.push_back(in[kX].shape[axis]), reduced.push_back(reduced_in_x[axis]);
+  return {{type, reduced_shape(shape, reduced, keep_dims_)}};
 }
 
 // n operations for each result from n elements, and the functions that are taken of sums or elements. Maxima and minima
@@ -97,9 +124,32 @@ StreamStep Reduce::stream(Operands in, std::span<const int> time_axes) const {
   const std::vector<bool> reduced = reduced_axes(in);
   return stream_through(in, time_axes, 1, [&](int axis) {
     if (reduced[static_cast<size_t>(axis)]) return -1;
-    const auto before = std::count(reduced.begin(), reduced.begin() + axis, true);
-    return keep_dims_ ? axis : axis - static_cast<int>(before);
+    int y_axis = 0;
+    for (size_t from : composed(y_order_, identity(reduced.size()))) {
+      if (from == static_cast<size_t>(axis)) break;
+      y_axis += keep_dims_ || !reduced[from];
+    }
+    return y_axis;
   });
+}
+
+std::shared_ptr<const Layer> Reduce::before_transposition(Operands, const std::vector<size_t>& permutation) const {
+  if (!keep_dims_ || !y_order_.empty()) return nullptr;
+  auto layer = std::make_shared<Reduce>(*this);
+  layer->axis_of_ = composed(axis_of_, permutation);
+  return layer;
+}
+
+std::shared_ptr<const Layer> Reduce::with_transposition(Operands in, const std::vector<size_t>& permutation) const {
+  const std::vector<bool> reduced = reduced_axes(in);
+  std::vector<size_t> kept;
+  for (size_t axis : composed(y_order_, identity(permutation.size())))
+    if (!reduced[axis]) kept.push_back(permutation[axis]);
+  if (!std::is_sorted(kept.begin(), kept.end())) return nullptr;
+  auto layer = std::make_shared<Reduce>(*this);
+  layer->axis_of_ = composed(axis_of_, permutation);
+  layer->y_order_ = composed(y_order_, permutation);
+  return layer;
 }
 
 std::optional<ReduceArgs> Reduce::kernel_args(Operands in) const {

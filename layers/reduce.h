@@ -2,6 +2,7 @@
 // Reductions over any axes: ReduceSum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare; and the shape rule
 // that ArgMax and ArgMin share.
 #include "tally/engine/preparation.h"
+#include "tally/layers/absorb.h"
 
 namespace tally {
 
@@ -23,7 +24,7 @@ ReduceLoops reduce_loops(const Shape& shape, const std::vector<bool>& is_reduced
 /// Y = the reduction of X over `axes`: all where none are given, or none at all with noop_with_empty_axes. Axes are an
 /// attribute before opset 18 (13 for ReduceSum), operand 1 from then on. Over an empty set a sum is 0, a product 1, a
 /// maximum −∞ or the type's lowest value, a mean NaN.
-class Reduce final : public Layer {
+class Reduce final : public Layer, public PassesTransposition, public TakesTransposition {
  public:
   static constexpr int kX = 0, kAxes = 1;
 
@@ -36,6 +37,10 @@ class Reduce final : public Layer {
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override;
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
+  std::shared_ptr<const Layer> before_transposition(Operands in, const std::vector<size_t>& permutation) const override;
+  bool always_gains() const override { return true; }
+  /// Where the axes that are kept stand in the same order.
+  std::shared_ptr<const Layer> with_transposition(Operands in, const std::vector<size_t>& permutation) const override;
 
  private:
   /// The kernel's arguments, where it serves: float32, a sum or an extreme over axes that lie beside each other.
@@ -46,6 +51,9 @@ class Reduce final : public Layer {
   Reduction reduction_;
   bool axes_are_operand_, keep_dims_, noop_when_empty_;
   std::vector<int64_t> axes_;
+  // What a transposition before or behind has become part of; empty: none has.
+  std::vector<size_t> axis_of_;  ///< the axis of X that axis i means
+  std::vector<size_t> y_order_;  ///< the axis of X that axis i of the result, were all kept, comes from
 };
 
 /// Extents of the result: 1 or nothing in place of a reduced axis.

@@ -8,7 +8,7 @@ namespace tally {
 class Rewriter;
 
 #define TALLY_LAYER(op, first, last, maker) std::unique_ptr<Layer> maker(const Node& node);
-#define TALLY_RULE(rule) bool rule(Rewriter& rewriter, int index);
+#define TALLY_RULE(stage, rule) bool rule(Rewriter& rewriter, int index);
 #include "tally/layers/list.inc"
 #undef TALLY_LAYER
 #undef TALLY_RULE
@@ -23,7 +23,7 @@ struct Row {
 
 constexpr Row kRows[] = {
 #define TALLY_LAYER(op, first, last, maker) {#op, first, last, maker},
-#define TALLY_RULE(rule)
+#define TALLY_RULE(stage, rule)
 #include "tally/layers/list.inc"
 #undef TALLY_LAYER
 #undef TALLY_RULE
@@ -32,11 +32,11 @@ constexpr Row kRows[] = {
 // The null entry keeps the array from being empty; it is no part of the span.
 constexpr RewriteRule kRules[] = {
 #define TALLY_LAYER(op, first, last, maker)
-#define TALLY_RULE(rule) rule,
+#define TALLY_RULE(stage, rule) {rule, stage},
 #include "tally/layers/list.inc"
 #undef TALLY_LAYER
 #undef TALLY_RULE
-    nullptr};
+    {}};
 
 bool is_onnx_domain(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
 

@@ -12,7 +12,7 @@ namespace tally {
 
 namespace {
 
-class Transpose final : public Layer, public OffersTransposition {
+class Transpose : public Layer, public OffersTransposition {
  public:
   explicit Transpose(const Node& node) : Layer(node), perm_(node.get_ints("perm")), given_(node.has("perm")) {}
 
@@ -54,6 +54,8 @@ class Transpose final : public Layer, public OffersTransposition {
     add_copy_step(p, make_args(x, y), {x.buffer, 0, p.inputs()[0].constant != nullptr}, {y.buffer});
   }
 
+  std::shared_ptr<const Layer> as_view() const override;
+
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const std::vector<size_t> perm = permutation(in[0].shape.size());
     const auto at = std::find(perm.begin(), perm.end(), static_cast<size_t>(time_axes[0]));
@@ -90,6 +92,15 @@ class Transpose final : public Layer, public OffersTransposition {
   std::vector<int64_t> perm_;
   bool given_;
 };
+
+/// A transposition that moves no element: its output is its input's bytes.
+class TransposedView final : public Transpose {
+ public:
+  explicit TransposedView(const Transpose& transpose) : Transpose(transpose) {}
+  int view_of() const override { return 0; }
+};
+
+std::shared_ptr<const Layer> Transpose::as_view() const { return std::make_shared<TransposedView>(*this); }
 
 }  // namespace
 

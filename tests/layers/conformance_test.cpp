@@ -18,7 +18,7 @@ constexpr double kRelative = 1e-3, kAbsolute = 1e-7;
 
 const std::set<std::string> kOperators = {
 #define TALLY_LAYER(op, first, last, maker) #op,
-#define TALLY_RULE(rule)
+#define TALLY_RULE(stage, rule)
 #include "tally/layers/list.inc"
 #undef TALLY_LAYER
 #undef TALLY_RULE

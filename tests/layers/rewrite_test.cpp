@@ -1,64 +1,15 @@
 // Rewrite rules: what they merge, what they leave alone, and that results and counts stay what they were.
-#include "layer_run.h"
-
-#include <set>
+#include "rewritten.h"
 
 namespace {
 
 using namespace tally;
 using namespace tally::test;
 
-using Ints = std::vector<int64_t>;
-
-Tensor random_tensor(const Shape& shape, uint32_t seed) {
-  return float_tensor(shape, random_values(element_count(shape), seed));
-}
-
-Tensor positive_tensor(const Shape& shape, uint32_t seed) {
-  std::vector<double> values = random_values(element_count(shape), seed);
-  for (double& v : values) v = 1.5 + v;
-  return float_tensor(shape, values);
-}
-
 GraphMaker& add_batch_norm(GraphMaker& g, const std::string& x, const std::string& y, int64_t channels) {
   g.constant(y + "_s", random_tensor({channels}, 21)).constant(y + "_b", random_tensor({channels}, 22));
   g.constant(y + "_m", random_tensor({channels}, 23)).constant(y + "_v", positive_tensor({channels}, 24));
   return g.node("BatchNormalization", {x, y + "_s", y + "_b", y + "_m", y + "_v"}, y);
-}
-
-/// The rows that run, each as the set of ONNX nodes that it stands for; reorders and copies left out.
-std::multiset<std::set<std::string>> rows_of(const Ran& ran) {
-  std::multiset<std::set<std::string>> rows;
-  for (const PlanRow& row : ran.plan->rows)
-    if (!row.nodes.empty()) rows.insert({row.nodes.begin(), row.nodes.end()});
-  return rows;
-}
-
-using Rows = std::multiset<std::set<std::string>>;
-
-/// Largest difference of two results, relative to 1 + |value|.
-double difference(const Tensor& found, const Tensor& expected) {
-  const std::vector<double> a = found.to_double(), b = expected.to_double();
-  REQUIRE(a.size() == b.size());
-  double worst = 0;
-  for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - b[i]) / (1 + std::abs(b[i])));
-  return worst;
-}
-
-/// Runs with and without rewriting: outputs agree to `tolerance` (folding and reassociation round differently),
-/// executed products agree exactly, and the rewritten plan has these rows.
-void check_rewrite(const GraphMaker& g, const Rows& expected, double tolerance = 1e-4) {
-  for (const Isa isa : usable_isas()) {
-    CAPTURE(name_of(isa));
-    const Ran rewritten = run_graph(g, isa, true), plain = run_graph(g, isa, false);
-    CHECK(rows_of(rewritten) == expected);
-    CHECK(rewritten.executed().macs == plain.executed().macs);
-    int64_t ideal = 0;
-    for (const PlanRow& row : rewritten.plan->rows) ideal += row.ideal.macs;
-    CHECK(ideal == rewritten.plan->estimate.totals.macs);
-    for (size_t o = 0; o < plain.outputs.size(); ++o)
-      CHECK(difference(rewritten.outputs[o], plain.outputs[o]) <= tolerance);
-  }
 }
 
 GraphMaker conv_start(int64_t channels = 6, int64_t outputs = 10) {
