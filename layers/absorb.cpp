@@ -139,6 +139,19 @@ bool absorb_view(Rewriter& rewriter, int index) {
   return true;
 }
 
+namespace {
+
+/// The node's operands with folded weights and bias.
+std::vector<ValueId> with_weights(Rewriter& rewriter, const TypedNode& node, TakesChannelMap::Folded& folded) {
+  std::vector<ValueId> inputs = node.inputs;
+  const std::string name = rewriter.value(inputs[static_cast<size_t>(folded.weights_input)]).name;
+  put(inputs, folded.weights_input, rewriter.add_constant(std::move(folded.weights), name + " folded"));
+  put(inputs, folded.bias_input, rewriter.add_constant(std::move(folded.bias), name + " bias folded"));
+  return inputs;
+}
+
+}  // namespace
+
 /// Conv, Gemm, MatMul → BatchNormalization, Add, Mul … of constants: new weights and bias.
 bool fold_channel_map(Rewriter& rewriter, int index) {
   const TypedNode& node = rewriter.node(index);
@@ -153,11 +166,35 @@ bool fold_channel_map(Rewriter& rewriter, int index) {
   if (!map) return false;
   auto folded = taker->fold(operands, *map);
   if (!folded) return false;
-  std::vector<ValueId> inputs = node.inputs;
-  const std::string name = operands[static_cast<size_t>(folded->weights_input)].name;
-  put(inputs, folded->weights_input, rewriter.add_constant(std::move(folded->weights), name + " folded"));
-  put(inputs, folded->bias_input, rewriter.add_constant(std::move(folded->bias), name + " bias folded"));
+  std::vector<ValueId> inputs = with_weights(rewriter, node, *folded);
   rewriter.absorb(index, reader.index, std::move(folded->layer), std::move(inputs), true);
+  return true;
+}
+
+/// BatchNormalization, Add, Mul … of constants → Conv, Gemm, MatMul: new weights and bias.
+bool fold_input_map(Rewriter& rewriter, int index) {
+  const TypedNode& node = rewriter.node(index);
+  const auto* taker = as<TakesInputMap>(node);
+  const int source = taker ? only_source(rewriter, index) : -1;
+  const auto* offer = source < 0 ? nullptr : as<OffersChannelMap>(rewriter.node(source));
+  if (!offer) return false;
+  const std::vector<Operand> operands = rewriter.graph().operands(node);
+  const int64_t axis = taker->input_map_axis(operands);
+  if (axis < 0) return false;
+  const TypedNode& mapping = rewriter.node(source);
+  const std::vector<Operand> mapped = rewriter.graph().operands(mapping);
+  const auto data =
+      std::find_if(mapped.begin(), mapped.end(), [](const Operand& o) { return o.present && !o.constant; });
+  if (data == mapped.end()) return false;
+  const auto input = static_cast<size_t>(data - mapped.begin());
+  if (!same_type(rewriter.value(mapping.inputs[input]), rewriter.value(node.inputs[0]))) return false;
+  const auto map = offer->channel_map(mapped, static_cast<int>(input), axis);
+  if (!map) return false;
+  auto folded = taker->fold_input(operands, *map);
+  if (!folded) return false;
+  std::vector<ValueId> inputs = with_weights(rewriter, node, *folded);
+  inputs[0] = mapping.inputs[input];
+  rewriter.absorb(index, source, std::move(folded->layer), std::move(inputs), false);
   return true;
 }
 

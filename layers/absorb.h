@@ -122,6 +122,16 @@ class TakesChannelMap {
   virtual std::optional<Folded> fold(Operands in, const ChannelMap& map) const = 0;
 };
 
+/// A layer with constant weights and bias into which a ChannelMap of its input 0 folds.
+class TakesInputMap {
+ public:
+  virtual ~TakesInputMap() = default;
+  /// The axis of input 0 along which maps fold; −1: none.
+  virtual int64_t input_map_axis(Operands in) const = 0;
+  /// Nothing where it cannot: weights not constant, or zeros of padding that the map would shift.
+  virtual std::optional<TakesChannelMap::Folded> fold_input(Operands in, const ChannelMap& map) const = 0;
+};
+
 /// A layer that can pad its input 0 with zeros itself: Conv; AveragePool where it divides by the whole window.
 class TakesZeroPadding {
  public:

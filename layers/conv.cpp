@@ -198,6 +198,39 @@ std::optional<TakesChannelMap::Folded> Conv::fold(Operands in, const ChannelMap&
   return folded;
 }
 
+int64_t Conv::input_map_axis(Operands in) const {
+  return channels_inner_ ? static_cast<int64_t>(in[kX].shape.size()) - 1 : 1;
+}
+
+// w·(s·x + t) + b = (w·s)·x + (b + Σ w·t), but at the image's edge, where taps of zero padding are no t.
+std::optional<TakesChannelMap::Folded> Conv::fold_input(Operands in, const ChannelMap& map) const {
+  const Tensor* w = in[kW].constant;
+  const bool has_bias = in.size() > kB && in[kB].present;
+  if (in[kX].dtype != DType::f32 || !w || !w->has_data()) return {};
+  if (has_bias && (!in[kB].constant || !in[kB].constant->has_data())) return {};
+  const ConvShape s = shape_of(in);
+  const bool shifts = std::any_of(map.shift.begin(), map.shift.end(), [](double t) { return t != 0; });
+  if (map.scale.size() != static_cast<size_t>(s.C) || (shifts && s.padded())) return {};
+  Folded folded{std::make_shared<Conv>(*this), kW, kB, Tensor(DType::f32, w->shape()), Tensor(DType::f32, {s.M})};
+  const std::span<const float> from = w->values<float>();
+  const std::span<float> to = folded.weights.mutable_values<float>();
+  const std::span<float> bias = folded.bias.mutable_values<float>();
+  const int64_t taps = s.group_inputs() == 0 ? 0 : s.depth() / s.group_inputs();
+  size_t at = 0;
+  for (int64_t m = 0; m < s.M; ++m) {
+    double sum = has_bias ? in[kB].constant->values<float>()[static_cast<size_t>(m)] : 0.0;
+    for (int64_t c = 0; c < s.group_inputs(); ++c) {
+      const auto channel = static_cast<size_t>(m / s.group_outputs() * s.group_inputs() + c);
+      for (int64_t k = 0; k < taps; ++k, ++at) {
+        to[at] = static_cast<float>(map.scale[channel] * from[at]);
+        sum += map.shift[channel] * from[at];
+      }
+    }
+    bias[static_cast<size_t>(m)] = static_cast<float>(sum);
+  }
+  return folded;
+}
+
 std::shared_ptr<const Layer> Conv::with_zero_padding(Operands in, const Shape& unpadded,
                                                      const std::vector<int64_t>& pads) const {
   const size_t rank = unpadded.size();

@@ -17,6 +17,7 @@ class Conv final : public Layer,
                    public TakesEpilogue,
                    public TakesResidual,
                    public TakesChannelMap,
+                   public TakesInputMap,
                    public TakesZeroPadding,
                    public TakesTransposition {
  public:
@@ -40,6 +41,8 @@ class Conv final : public Layer,
   int residual_input() const override { return kResidual; }
   int64_t map_axis(Operands) const override { return 1; }
   std::optional<Folded> fold(Operands in, const ChannelMap& map) const override;
+  int64_t input_map_axis(Operands in) const override;
+  std::optional<Folded> fold_input(Operands in, const ChannelMap& map) const override;
   std::shared_ptr<const Layer> with_zero_padding(Operands in, const Shape& unpadded,
                                                  const std::vector<int64_t>& pads) const override;
   std::shared_ptr<const Layer> with_transposition(Operands in, const std::vector<size_t>& permutation) const override;

@@ -151,6 +151,45 @@ std::optional<TakesChannelMap::Folded> Linear::fold(Operands in, const ChannelMa
   return folded;
 }
 
+int64_t Linear::input_map_axis(Operands in) const {
+  const LinearShape s = shape_of(in);
+  // Aᵀ, and matrices that a view made of more, have their depth elsewhere.
+  return from_view_ || s.a_k != 1 || in[kA].shape.empty() ? -1 : static_cast<int64_t>(in[kA].shape.size()) - 1;
+}
+
+// (s·x + t)·B + c = x·(s·B) + (t·B + c).
+std::optional<TakesChannelMap::Folded> Linear::fold_input(Operands in, const ChannelMap& map) const {
+  const Tensor* b = in[kB].constant;
+  const LinearShape s = shape_of(in);
+  if (in[kA].dtype != DType::f32 || !b || !b->has_data() || !s.batch.empty() ||
+      map.scale.size() != static_cast<size_t>(s.K) || b->shape().size() != 2)
+    return {};
+  const bool has_bias = in.size() > kC && in[kC].present;
+  if (has_bias && (!in[kC].constant || !in[kC].constant->has_data() || !is_row_vector(in[kC].shape))) return {};
+  Folded folded{nullptr, kB, kC, Tensor(DType::f32, b->shape()), Tensor(DType::f32, {s.N})};
+  const std::span<const float> from = b->values<float>();
+  const std::span<float> to = folded.weights.mutable_values<float>();
+  for (int64_t n = 0; n < s.N; ++n) {
+    double sum = 0;
+    for (int64_t k = 0; k < s.K; ++k) {
+      const auto at = static_cast<size_t>(k * s.b_k + n * s.b_n);
+      to[at] = static_cast<float>(map.scale[static_cast<size_t>(k)] * from[at]);
+      sum += map.shift[static_cast<size_t>(k)] * from[at];
+    }
+    if (has_bias) {
+      const std::span<const float> values = in[kC].constant->values<float>();
+      sum = s.alpha * sum + s.beta * values[values.size() == 1 ? 0 : static_cast<size_t>(n)];
+    } else {
+      sum *= s.alpha;
+    }
+    folded.bias.mutable_values<float>()[static_cast<size_t>(n)] = static_cast<float>(sum);
+  }
+  auto layer = copy();
+  layer->clear_bias_factor();
+  folded.layer = layer;
+  return folded;
+}
+
 // ---------------------------------------------------------------------------------------------------------------- gemm
 
 Gemm::Gemm(const Node& node)

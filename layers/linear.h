@@ -29,7 +29,12 @@ struct LinearTail {
 };
 
 /// Operands: A, B, optional C, and after an absorbed Add its other operand, of Y's shape.
-class Linear : public Layer, public TakesEpilogue, public TakesResidual, public TakesChannelMap, public TakesView {
+class Linear : public Layer,
+               public TakesEpilogue,
+               public TakesResidual,
+               public TakesChannelMap,
+               public TakesInputMap,
+               public TakesView {
  public:
   static constexpr int kA = 0, kB = 1, kC = 2, kResidual = 3;
 
@@ -50,6 +55,8 @@ class Linear : public Layer, public TakesEpilogue, public TakesResidual, public 
   std::shared_ptr<const Layer> with_view(Operands in, const Shape& source) const override;
   int64_t map_axis(Operands in) const override;
   std::optional<Folded> fold(Operands in, const ChannelMap& map) const override;
+  int64_t input_map_axis(Operands in) const override;
+  std::optional<Folded> fold_input(Operands in, const ChannelMap& map) const override;
 
  protected:
   virtual std::shared_ptr<Linear> copy() const = 0;

@@ -199,4 +199,29 @@ TEST_CASE("rewrite: Identity and Dropout are bypassed") {
   check_rewrite(last, {{"conv", "y"}});
 }
 
+TEST_CASE("an affine map before a convolution or product folds into its weights") {
+  GraphMaker g;
+  g.input("x", random_tensor({2, 6, 5, 4}, 1)).constant("w", random_tensor({8, 3, 2, 3}, 2));
+  g.constant("wb", random_tensor({8}, 3));
+  add_batch_norm(g, "x", "bn", 6).node("Conv", {"bn", "w", "wb"}, "y", {{"group", int64_t{2}}}).output("y");
+  check_rewrite(g, {{"bn", "y"}});
+
+  GraphMaker padded;  // zeros of padding are scaled, not shifted
+  padded.input("x", random_tensor({2, 6, 5, 4}, 1)).constant("w", random_tensor({8, 6, 2, 3}, 2));
+  padded.constant("s", random_tensor({6, 1, 1}, 3)).constant("t", random_tensor({6, 1, 1}, 4));
+  padded.node("Add", {"x", "t"}, "shifted").node("Mul", {"shifted", "s"}, "scaled");
+  padded.node("Conv", {"scaled", "w"}, "y", {{"pads", Ints{1, 1, 0, 0}}}).output("y");
+  check_rewrite(padded, {{"shifted"}, {"scaled", "y"}});
+
+  GraphMaker product;
+  product.input("x", random_tensor({3, 7}, 1)).constant("b", random_tensor({5, 7}, 2));
+  product.constant("c", random_tensor({5}, 3))
+      .constant("t", random_tensor({7}, 4))
+      .constant("s", random_tensor({7}, 5));
+  product.node("Sub", {"t", "x"}, "from").node("Div", {"from", "s"}, "scaled");
+  product.node("Gemm", {"scaled", "b", "c"}, "y", {{"transB", int64_t{1}}, {"alpha", 0.5f}, {"beta", -2.0f}})
+      .output("y");
+  check_rewrite(product, {{"from", "scaled", "y"}}, 1e-3);
+}
+
 }  // namespace
