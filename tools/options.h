@@ -51,7 +51,7 @@ void add_stepping_options(CLI::App& command, SteppingOptions& options);
 struct InputOptions {
   std::vector<std::string> files;  ///< NAME=FILE or FILE
   std::optional<uint64_t> seed;
-  std::vector<std::string> fed;  ///< OUT=IN of --feed: an IN without a file starts as zero
+  std::vector<std::string> fed = {};  ///< OUT=IN of --feed: an IN without a file starts as zero
 };
 
 /// For CLI::Option::check: why the text is no seed; empty: it is one. CLI11 itself would wrap negative numbers.
