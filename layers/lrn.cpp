@@ -1,5 +1,5 @@
 // LRN: Y[n, c] = X[n, c] / (bias + alpha / size · Σ X[n, k]²)^beta over the `size` channels k from c − ⌊(size − 1)/2⌋
-// on that exist. ONNX LRN, opset 1 to 24. By plain loops in double.
+// on that exist. ONNX LRN, opset 1 to 24. The kernel serves float32 with beta = 3/4; all else plain loops in double.
 #include <algorithm>
 #include <cmath>
 
@@ -8,6 +8,8 @@
 #include "tally/layers/host_step.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/stream_axes.h"
+#include "tally/platforms/cost_model.h"
+#include "tally/platforms/kernels/planned_reduce.h"
 
 namespace tally {
 
@@ -83,13 +85,18 @@ class Lrn final : public Layer {
     return stream_through(in, time_axes, 1, [](int axis) { return axis == 1 ? -1 : axis; });
   }
 
-  std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType>) const override {
-    return {uniform_candidate("host", 1, 1, Layout::plain, Layout::plain, cycles(in))};
+  std::vector<Candidate> candidates(const PlanContext& context, Operands in,
+                                    std::span<const TensorType>) const override {
+    if (!serves(in)) return {uniform_candidate("host", 1, 1, Layout::plain, Layout::plain, cycles(in))};
+    const Geometry& g = context.kernels->geometry;
+    return {uniform_candidate("lrn", 1, 1, Layout::plain, Layout::plain,
+                              planned_cycles(g, planned_lrn(make_args(in[0].shape), g), kStepCycles))};
   }
 
-  void prepare(const Candidate&, Preparation& p) const override {
+  void prepare(const Candidate& candidate, Preparation& p) const override {
     const Operand& x = p.inputs()[0];
     if (element_count(x.shape) == 0) return;
+    if (serves(p.inputs())) return prepare_kernel(candidate, p);
     const LrnTask task = make_task(x.shape);
     with_number_type(x.dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -110,6 +117,29 @@ class Lrn final : public Layer {
   }
 
  private:
+  bool serves(Operands in) const { return in[0].dtype == DType::f32 && beta_ == 0.75; }
+
+  LrnArgs make_args(const Shape& x) const {
+    LrnArgs args;
+    args.images = x[0];
+    args.channels = x[1];
+    args.pixels = element_count(Shape(x.begin() + 2, x.end()));
+    args.before = std::min((size_ - 1) / 2, x[1]);
+    args.after = std::min(size_ / 2, x[1]);
+    args.alpha = static_cast<float>(alpha_ / static_cast<double>(size_));
+    args.bias = static_cast<float>(bias_);
+    return args;
+  }
+
+  void prepare_kernel(const Candidate& candidate, Preparation& p) const {
+    const LrnArgs args = make_args(p.inputs()[0].shape);
+    Planned planned = planned_lrn(args, p.geometry());
+    if (p.inputs()[0].constant) std::swap(planned.loaded_activations, planned.loaded_weights);
+    p.add_kernel<[](const KernelTable& t) { return t.lrn; }>(
+        args, {{offsetof(LrnArgs, x), p.input(0).buffer, 0}, {offsetof(LrnArgs, y), p.output(0).buffer, 0}}, planned,
+        candidate.cycles);
+  }
+
   LrnTask make_task(const Shape& x) const {
     // A window wider than twice the channels holds them all; the divisor stays the attribute.
     LrnTask task{x[0],  x[1], element_count(Shape(x.begin() + 2, x.end())), std::min(size_, 2 * x[1] + 1), 0,

@@ -355,6 +355,21 @@ struct RowNormArgs {
   int64_t items() const { return rows; }
 };
 
+/// y[n, c, p] = x[n, c, p] · (bias + alpha·Σ_k x[n, k, p]²)^(−3/4) over the channels k from c − before to c + after that
+/// exist: LRN with the beta of every published network. Items: images in blocks of kLrnPixels pixels.
+inline constexpr int64_t kLrnPixels = 64;
+struct LrnArgs {
+  const float* x = nullptr;
+  float* y = nullptr;
+  int64_t images = 0, channels = 0, pixels = 0;
+  int64_t before = 0, after = 0;
+  float alpha = 0, bias = 1;
+  int64_t blocks() const { return (pixels + kLrnPixels - 1) / kLrnPixels; }
+  int64_t items() const { return images * blocks(); }
+  int64_t first(int64_t c) const { return c < before ? 0 : c - before; }
+  int64_t last(int64_t c) const { return c + after < channels ? c + after : channels - 1; }
+};
+
 // -------------------------------------------------------------------------------------------------------------
 // movement
 

@@ -69,6 +69,7 @@ struct KernelTable {
   void (*attention)(const AttentionArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*reduce)(const ReduceArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*row_norm)(const RowNormArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
+  void (*lrn)(const LrnArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*copy_nd)(const CopyArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
 
   /// Runs `rounds` × kPeakChains independent FMA vectors in registers; returns fp32 FMA lanes executed. The yardstick

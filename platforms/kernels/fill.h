@@ -8,6 +8,7 @@
 #include "tally/platforms/kernels/depthwise.h"
 #include "tally/platforms/kernels/dot.h"
 #include "tally/platforms/kernels/gemm.h"
+#include "tally/platforms/kernels/lrn.h"
 #include "tally/platforms/kernels/map.h"
 #include "tally/platforms/kernels/math.h"
 #include "tally/platforms/kernels/peak.h"
@@ -57,6 +58,7 @@ constexpr KernelTable make_table() {
   t.attention = &attention<Arch, Policy>;
   t.reduce = &reduce<Arch, Policy>;
   t.row_norm = &row_norm<Arch, Policy>;
+  t.lrn = &lrn<Arch, Policy>;
   t.copy_nd = &copy_nd<Arch, Policy>;
   t.fma_peak = &fma_peak<Arch>;
   return t;

@@ -1,5 +1,7 @@
 #include "tally/platforms/kernels/planned_reduce.h"
 
+#include <algorithm>
+
 namespace tally {
 
 namespace {
@@ -43,6 +45,20 @@ Planned planned_row_norm(const RowNormArgs& args, const RowNormOperands& operand
   p.loaded_activations = kFloatBytes * args.rows * (args.centred ? 3 : 2) * w;
   p.loaded_weights = kFloatBytes * args.rows * runs * (operands.scale + operands.bias);
   p.stored_outputs = kFloatBytes * args.rows * (w + operands.mean + operands.inverse);
+  return finished(p);
+}
+
+/// With C channels and a window of w = before + 1 + after, a column of channels has Σ_c min(w, c + 1 + after, C − c +
+/// before, C) taps: each is read and squared; one lane an element scales the sum, without FMA two more finish it.
+Planned planned_lrn(const LrnArgs& args, const Geometry& geometry) {
+  Planned p;
+  const int64_t L = geometry.lanes, C = args.channels;
+  int64_t taps = 0;
+  for (int64_t c = 0; c < C; ++c)
+    taps += std::min({args.before + 1 + args.after, c + 1 + args.after, C - c + args.before, C});
+  p.tally.lane_fma_other = args.images * round_up(args.pixels, L) * (taps + C * (geometry.has_fma ? 1 : 3));
+  p.loaded_activations = kFloatBytes * args.images * args.pixels * taps;
+  p.stored_outputs = kFloatBytes * args.images * args.pixels * C;
   return finished(p);
 }
 

@@ -1,4 +1,6 @@
-// reduce and row_norm of every usable ISA against double precision.
+// reduce, row_norm and lrn of every usable ISA against double precision.
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernel_check.h"
@@ -182,6 +184,41 @@ TEST_CASE("row_norm: a parameter an element, or one a run") {
   });
 }
 
+TEST_CASE("lrn: windows cut off at the first and last channels") {
+  on_every_isa([](const KernelTable& counted, const KernelTable& uncounted) {
+    for (const auto& [channels, before, after] : {std::array<int64_t, 3>{1, 0, 0}, {7, 2, 2}, {5, 1, 2}, {4, 4, 4}})
+      for (const int64_t pixels : {int64_t{1}, int64_t{kLrnPixels}, int64_t{kLrnPixels + 21}}) {
+        LrnArgs args;
+        args.images = 2;
+        args.channels = channels;
+        args.pixels = pixels;
+        args.before = before;
+        args.after = after;
+        args.alpha = 0.3f;
+        args.bias = 1.5f;
+        Floats x(static_cast<size_t>(2 * channels * pixels)), y(x.size());
+        fill_random(x.span(), static_cast<uint32_t>(pixels));
+        args.x = x.data();
+        args.y = y.data();
+        check_kernel(
+            y, args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.lrn(args, b, e, t); },
+            [&](int64_t b, int64_t e, Tally* t) { uncounted.lrn(args, b, e, t); }, planned_lrn(args, counted.geometry));
+        double worst = 0;
+        for (int64_t i = 0; i < 2 * channels * pixels; ++i) {
+          const int64_t c = i / pixels % channels;
+          double sum = 0;
+          for (int64_t k = std::max<int64_t>(0, c - before); k <= std::min(channels - 1, c + after); ++k) {
+            const double v = x[static_cast<size_t>(i + (k - c) * pixels)];
+            sum += v * v;
+          }
+          const double expected = x[static_cast<size_t>(i)] * std::pow(1.5 + 0.3f * sum, -0.75);
+          worst = std::fmax(worst, std::abs(y[static_cast<size_t>(i)] - expected) / (std::abs(expected) + 1e-12));
+        }
+        CHECK(worst <= 12 * 0x1p-24);
+      }
+  });
+}
+
 TEST_CASE("planned reduce and row_norm, worked by hand") {
   Geometry g;
   g.lanes = 8;
@@ -202,4 +239,10 @@ TEST_CASE("planned reduce and row_norm, worked by hand") {
   norm.inner = 5;  // two runs of one vector, two products
   norm.channels = 2;
   CHECK(planned_row_norm(norm, {}, g).tally == Tally{0, 0, 5 * 7 * 8, 4 * 5 * (30 + 4), 4 * 50});
+  LrnArgs lrn;
+  lrn.images = 2;
+  lrn.channels = 4;
+  lrn.pixels = 9;  // two vectors
+  lrn.before = lrn.after = 1;
+  CHECK(planned_lrn(lrn, g).tally == Tally{0, 0, 2 * 16 * (10 + 3 * 4), 4 * 2 * 9 * 10, 4 * 2 * 9 * 4});
 }
