@@ -57,6 +57,20 @@ class Builder {
     bool batch_first = false;  ///< x [B, T, I]
     Value sequence_lens = {}, initial_h = {}, initial_c = {}, peepholes = {};
   };
+  /// Attributes and optional operands of attention.
+  struct AttentionOptions {
+    int64_t q_heads = 0, kv_heads = 0;  ///< of operands [B, T, heads·d]; 0: operands [B, heads, T, d]
+    bool causal = false;
+    float scale = 0;                       ///< of the scores; 0: 1/√d
+    float softcap = 0;                     ///< 0: none
+    Value mask = {};                       ///< added to the scores, or bool; broadcasts to [B, q_heads, N, M]
+    Value past_key = {}, past_value = {};  ///< [B, kv_heads, P, d]
+  };
+  /// y stands for it; the keys and values, past and new, [B, kv_heads, M, d]. What is not used is not computed.
+  struct Attended {
+    Value y, present_key, present_value;
+    operator Value() const { return y; }  // NOLINT(google-explicit-constructor): a layer's value is its first output
+  };
   /// Outputs of a recurrent layer, D directions: y [T, D, B, H] stands for it; y_h and (LSTM) y_c [D, B, H] after the
   /// last step. What is not used is not computed.
   struct Recurrence {
@@ -99,6 +113,16 @@ class Builder {
   Recurrence lstm(Value x, Value w, Value r, Value bias = {}) { return lstm(x, w, r, bias, RecurrentOptions{}); }
   Recurrence gru(Value x, Value w, Value r, Value bias, const RecurrentOptions& options);
   Recurrence gru(Value x, Value w, Value r, Value bias = {}) { return gru(x, w, r, bias, RecurrentOptions{}); }
+
+  /// softmax(scale·Q·Kᵀ + mask)·V by heads: q [B, N, q_heads·d], k and v [B, M, kv_heads·d], or heads apart.
+  Attended attention(Value q, Value k, Value v, const AttentionOptions& options);
+  /// Rows of `table` [rows, d] by int64 or int32 indices of any shape.
+  Value embedding(Value table, Value indices);
+  /// Over the axes from `axis` on: (x − mean) / √(var + epsilon) · scale + bias; and without mean and bias.
+  Value layer_norm(Value x, Value scale, Value bias = {}, int64_t axis = -1, float epsilon = 1e-5f);
+  Value rms_norm(Value x, Value scale, int64_t axis = -1, float epsilon = 1e-5f);
+  Value gelu(Value x, bool by_tanh = false);
+  Value swish(Value x);
 
   /// Over windows of `kernel` elements, one value a spatial axis.
   Value max_pool(Value x, const Ints& kernel, const PoolOptions& options);
