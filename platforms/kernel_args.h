@@ -355,8 +355,8 @@ struct RowNormArgs {
   int64_t items() const { return rows; }
 };
 
-/// y[n, c, p] = x[n, c, p] · (bias + alpha·Σ_k x[n, k, p]²)^(−3/4) over the channels k from c − before to c + after that
-/// exist: LRN with the beta of every published network. Items: images in blocks of kLrnPixels pixels.
+/// y[n, c, p] = x[n, c, p] · (bias + alpha·Σ_k x[n, k, p]²)^(−3/4) over the channels k from c − before to c + after
+/// that exist: LRN with the beta of every published network. Items: images in blocks of kLrnPixels pixels.
 inline constexpr int64_t kLrnPixels = 64;
 struct LrnArgs {
   const float* x = nullptr;

@@ -8,9 +8,7 @@ namespace tally::TALLY_ISA_NAMESPACE {
 
 /// 4 lanes, for row ends of pixel tiles: loaded, stored and joined, never computed with.
 struct HalfArch : XsimdArch<xsimd::batch<float, xsimd::sse2>> {
-  static TALLY_INLINE void store_partial(float* p, Vec v, int n) {
-    _mm_maskstore_ps(p, _mm_cmpgt_epi32(_mm_set1_epi32(n), _mm_setr_epi32(0, 1, 2, 3)), v);
-  }
+  static TALLY_INLINE void store_partial(float* p, Vec v, int n) { store_first4(p, v, n); }
 };
 
 struct Arch : XsimdArch<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>> {
@@ -23,11 +21,8 @@ struct Arch : XsimdArch<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>> {
   static TALLY_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
   static TALLY_INLINE Vec broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   static TALLY_INLINE void pin(Vec& v) { asm("" : "+x"(v.data)); }
-  static TALLY_INLINE __m256i tail_mask(int n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-  }
   static TALLY_INLINE Vec load_partial(const float* p, int n) { return load_first8(p, n); }
-  static TALLY_INLINE void store_partial(float* p, Vec v, int n) { _mm256_maskstore_ps(p, tail_mask(n), v); }
+  static TALLY_INLINE void store_partial(float* p, Vec v, int n) { store_first8(p, v, n); }
   /// Half-width vectors as the two ends of one register.
   using Piece = HalfArch;
   static TALLY_INLINE Vec join(Piece::Vec low, Piece::Vec high) {

@@ -37,13 +37,12 @@ struct Int32Avx2 {
   static TALLY_INLINE Acc add(Acc a, Acc b) { return _mm256_add_epi32(a, b); }
   static TALLY_INLINE Acc load(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
   static TALLY_INLINE void store(int32_t* p, Acc v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
-  static TALLY_INLINE __m256i tail_mask(int n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-  }
   static TALLY_INLINE Acc load_partial(const int32_t* p, int n) {
     return _mm256_castps_si256(load_first8(reinterpret_cast<const float*>(p), n));
   }
-  static TALLY_INLINE void store_partial(int32_t* p, Acc v, int n) { _mm256_maskstore_epi32(p, tail_mask(n), v); }
+  static TALLY_INLINE void store_partial(int32_t* p, Acc v, int n) {
+    store_first8(reinterpret_cast<float*>(p), _mm256_castsi256_ps(v), n);
+  }
 };
 
 /// Two depth elements a step: widened to 16 bits, vpmaddwd adds the products of a pair in 32 bits, which cannot

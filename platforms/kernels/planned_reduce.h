@@ -5,9 +5,9 @@
 
 namespace tally {
 
-/// What reduce, row_norm and lrn execute over all their items, from closed formulas; equal to the counted tallies for any
-/// division of the items. Which of scale, bias, mean and inverse there are is told by `operands`, since the pointers
-/// are not yet set when a plan is made.
+/// What reduce, row_norm and lrn execute over all their items, from closed formulas; equal to the counted tallies for
+/// any division of the items. Which of scale, bias, mean and inverse there are is told by `operands`, since the
+/// pointers are not yet set when a plan is made.
 struct RowNormOperands {
   bool scale = true, bias = true, mean = false, inverse = false;
 };

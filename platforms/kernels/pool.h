@@ -33,6 +33,37 @@ TALLY_INLINE void pool_pixel(const PoolArgs& a, const float* x, float* y, const 
   }
 }
 
+/// V vectors of channels of one output whose window is 2 × 2 pixels, at x and one row below.
+template <class A, class Op, int V>
+TALLY_INLINE void pool_quad(const float* x, int64_t row, int64_t pixel, float* y, int64_t n, float count) {
+  const auto tap = [&](int64_t at) TALLY_LAMBDA { return V == 1 ? load_up_to<A>(x + at, n) : A::load(x + at); };
+  TALLY_UNROLL
+  for (int v = 0; v < V; ++v) {
+    const int64_t at = v * A::kLanes;
+    const auto top = Op::template add<A>(tap(at), tap(at + pixel));
+    const auto bottom = Op::template add<A>(tap(at + row), tap(at + row + pixel));
+    const auto result = Op::template finish<A>(Op::template add<A>(top, bottom), count);
+    if (V == 1) {
+      store_up_to<A>(y, result, n);
+    } else {
+      A::store(y + at, result);
+    }
+  }
+}
+
+/// A row of outputs at y whose windows are 2 × 2 pixels side by side from x on.
+template <class A, class Op>
+inline void pool_quads(const PoolArgs& a, const float* x, float* y) {
+  constexpr int kBlock = 2 * A::kLanes;
+  const int64_t pixel = a.channels, row = pixel * a.w;
+  const float count = static_cast<float>(a.kh * a.kw);  // no constant, whose reciprocal a compiler would multiply with
+  for (int ox = 0; ox < a.ow; ++ox, x += 2 * pixel, y += pixel) {
+    int64_t c = 0;
+    for (; c + kBlock <= pixel; c += kBlock) pool_quad<A, Op, 2>(x + c, row, pixel, y + c, kBlock, count);
+    for (; c < pixel; c += A::kLanes) pool_quad<A, Op, 1>(x + c, row, pixel, y + c, pixel - c, count);
+  }
+}
+
 /// Columns that the windows of an output row read, each as often as it is read. Where the first and the last window lie
 /// inside, so do all.
 inline int64_t columns_read(const PoolArgs& a) {
@@ -51,6 +82,7 @@ inline void pool_channels_last(const PoolArgs& a, int64_t item) {
   const int oy = static_cast<int>(item % a.oh);
   const float* x = a.x + image * a.h * a.w * a.channels;
   float* y = a.y + item * a.ow * a.channels;
+  if (quarters_image(a)) return pool_quads<A, Op>(a, x + int64_t{oy} * 2 * a.w * a.channels, y);
   const PoolSpan rows = pool_rows(a, oy);
   for (int ox = 0; ox < a.ow; ++ox, y += a.channels) {
     const PoolSpan columns = pool_columns(a, ox);

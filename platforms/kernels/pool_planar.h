@@ -10,19 +10,27 @@ TALLY_INLINE void count_pool([[maybe_unused]] int64_t loaded, [[maybe_unused]] i
   tally.bytes_stored += 4 * stored;
 }
 
+/// Up to a vector of outputs of 2 × 2 windows, of which the upper pixels start at `top`.
+template <class A, class Op>
+TALLY_INLINE typename A::Vec pool_planar_quads(const float* top, const float* bottom, int64_t outputs, float count) {
+  const int64_t inputs = 2 * outputs;
+  const auto left = Op::template add<A>(load_up_to<A>(top, inputs), load_up_to<A>(bottom, inputs));
+  const auto right = Op::template add<A>(load_up_to<A>(top + A::kLanes, inputs - A::kLanes),
+                                         load_up_to<A>(bottom + A::kLanes, inputs - A::kLanes));
+  return Op::template finish<A>(Op::template add<A>(A::even(left, right), A::odd(left, right)), count);
+}
+
 /// 2 × 2 windows, stride 2, all inside: rows first, then neighbours; every input is read once.
 template <class A, class Op>
 inline void pool_planar_2x2(const PoolArgs& a, const float* x, float* y) {
-  const float count = static_cast<float>(a.kh * a.kw);
-  for (int oy = 0; oy < a.oh; ++oy, x += 2 * a.w, y += a.ow) {
-    for (int64_t ox = 0; ox < a.ow; ox += A::kLanes) {
-      const int64_t outputs = a.ow - ox < A::kLanes ? a.ow - ox : A::kLanes, inputs = 2 * outputs;
-      const float *top = x + 2 * ox, *bottom = top + a.w;
-      const auto left = Op::template add<A>(load_up_to<A>(top, inputs), load_up_to<A>(bottom, inputs));
-      const auto right = Op::template add<A>(load_up_to<A>(top + A::kLanes, inputs - A::kLanes),
-                                             load_up_to<A>(bottom + A::kLanes, inputs - A::kLanes));
-      const auto both = Op::template add<A>(A::even(left, right), A::odd(left, right));
-      store_up_to<A>(y + ox, Op::template finish<A>(both, count), outputs);
+  const int64_t width = a.w, outputs = a.ow, whole = outputs / A::kLanes * A::kLanes, rest = outputs - whole;
+  const float count = static_cast<float>(a.kh * a.kw);  // no constant, whose reciprocal a compiler would multiply with
+  for (int oy = a.oh; oy > 0; --oy, x += 2 * width, y += outputs) {
+    for (int64_t ox = 0; ox < whole; ox += A::kLanes)
+      A::store(y + ox, pool_planar_quads<A, Op>(x + 2 * ox, x + 2 * ox + width, A::kLanes, count));
+    if (rest > 0) {
+      const float* top = x + 2 * whole;
+      store_up_to<A>(y + whole, pool_planar_quads<A, Op>(top, top + width, rest, count), rest);
     }
   }
 }
@@ -115,11 +123,10 @@ template <class A, class Op, class Policy>
 inline void pool_planar(const PoolArgs& a, int64_t channel, Tally* tally) {
   const float* x = a.x + channel * a.h * a.w;
   float* y = a.y + channel * a.oh * a.ow;
-  const bool inside = a.pt == 0 && a.pl == 0 && (a.oh - 1) * a.sh + a.kh <= a.h && (a.ow - 1) * a.sw + a.kw <= a.w;
-  if (inside && a.kh == 2 && a.kw == 2 && a.sh == 2 && a.sw == 2 && a.dh == 1 && a.dw == 1) {
+  if (quarters_image(a)) {
     pool_planar_2x2<A, Op>(a, x, y);
     if constexpr (Policy::kCounts) count_pool(4 * int64_t{a.ow} * a.oh, int64_t{a.ow} * a.oh, *tally);
-  } else if (inside && a.oh == 1 && a.ow == 1 && a.kh == a.h && a.kw == a.w && a.dh == 1 && a.dw == 1) {
+  } else if (all_inside(a) && a.oh == 1 && a.ow == 1 && a.kh == a.h && a.kw == a.w && a.dh == 1 && a.dw == 1) {
     pool_planar_global<A, Op, Policy>(a, x, y, tally);
   } else {
     for (int oy = 0; oy < a.oh; ++oy, y += a.ow) pool_planar_row<A, Op, Policy>(a, x, y, oy, tally);

@@ -56,6 +56,15 @@ inline PoolSpan pool_columns(const PoolArgs& a, int ox) {
   return pool_span(ox, a.sw, a.pl, a.pr, a.kw, a.dw, a.w, a.count_include_pad);
 }
 
+/// True where no window reaches beyond the image.
+inline bool all_inside(const PoolArgs& a) {
+  return a.pt == 0 && a.pl == 0 && (a.oh - 1) * a.sh + a.kh <= a.h && (a.ow - 1) * a.sw + a.kw <= a.w;
+}
+/// True where windows of 2 × 2 pixels lie side by side.
+inline bool quarters_image(const PoolArgs& a) {
+  return all_inside(a) && a.kh == 2 && a.kw == 2 && a.sh == 2 && a.sw == 2 && a.dh == 1 && a.dw == 1;
+}
+
 /// What an average divides by; an empty window gives 0.
 TALLY_INLINE float pool_count(const PoolSpan& rows, const PoolSpan& columns) {
   const int64_t count = int64_t{rows.counted} * columns.counted;
