@@ -90,7 +90,7 @@ class DequantizeLinear final : public Layer {
 
   template <class T>
   static void add_fast_step(Preparation& p, const ParameterRows& rows) {
-    constexpr double kCyclesPerElement = 2;
+    constexpr double kCyclesPerElement = 1;  // as compilers vectorise it for SSE2, Zen 4
     add_row_step(p, rows, kCyclesPerElement, [=](const QuantizationOperands& at, int64_t row) {
       const int64_t parameter = rows.parameter(row), begin = rows.begin(row);
       const T zero = at.zero ? reinterpret_cast<const T*>(at.zero)[parameter] : T{0};

@@ -2,11 +2,10 @@
 // round(saturate(−min / scale)), y = saturate(round(x / scale) + zero point). All of one value 0: scale 1. ONNX
 // DynamicQuantizeLinear, opset 11 to 24.
 #include <algorithm>
-#include <cmath>
 
 #include "tally/layers/formula.h"
 #include "tally/layers/host_layer.h"
-#include "tally/layers/real_number.h"
+#include "tally/layers/quantize.h"
 #include "tally/layers/stream_axes.h"
 
 namespace tally {
@@ -72,11 +71,7 @@ class DynamicQuantizeLinear final : public HostLayer {
       const Range range = range_of(x, n);
       int64_t read = n, stored = 0;
       if (at[1 + kY]) {
-        uint8_t* y = reinterpret_cast<uint8_t*>(at[1 + kY]);
-        for (int64_t i = 0; i < n; ++i) {
-          const double quotient = x[i] / range.scale;
-          y[i] = from_real<uint8_t>((std::isnan(quotient) ? 0.0 : std::nearbyint(quotient)) + range.zero);
-        }
+        quantise_row(x, range.scale, range.zero, reinterpret_cast<uint8_t*>(at[1 + kY]), n);
         read += n;
         stored += n;
       }

@@ -54,24 +54,23 @@ ConvWork sum_run(const IntegerConvShape& s, const X* x, int32_t x_zero, const W*
   const auto& [az, ay, ax] = s.axes;
   ConvWork work;
   for (int64_t i = 0; i < count; ++i) sums[i] = 0;
-  for (int64_t c = 0; c < s.group_inputs(); ++c)
-    for (int64_t kz = 0; kz < az.kernel; ++kz)
-      for (int64_t ky = 0; ky < ay.kernel; ++ky) {
-        const int64_t iz = oz * az.stride - az.pad_begin + kz * az.dilation;
-        const int64_t iy = oy * ay.stride - ay.pad_begin + ky * ay.dilation;
-        if (iz < 0 || iz >= az.in || iy < 0 || iy >= ay.in) continue;
-        const X* row = x + ((c * az.in + iz) * ay.in + iy) * ax.in;
-        const W* taps = w + ((c * az.kernel + kz) * ay.kernel + ky) * ax.kernel;
-        for (int64_t kx = 0; kx < ax.kernel; ++kx) {
-          const int32_t weight = taps[kx] - w_zero;
-          const auto [low, high] = outputs_at(ax, kx, begin, begin + count);
-          const int64_t first = low * ax.stride - ax.pad_begin + kx * ax.dilation;
+  for (int64_t kx = 0; kx < ax.kernel; ++kx) {
+    const auto [low, high] = outputs_at(ax, kx, begin, begin + count);
+    const int64_t first = low * ax.stride - ax.pad_begin + kx * ax.dilation;
+    for (int64_t c = 0; c < s.group_inputs(); ++c)
+      for (int64_t kz = 0; kz < az.kernel; ++kz)
+        for (int64_t ky = 0; ky < ay.kernel; ++ky) {
+          const int64_t iz = oz * az.stride - az.pad_begin + kz * az.dilation;
+          const int64_t iy = oy * ay.stride - ay.pad_begin + ky * ay.dilation;
+          if (iz < 0 || iz >= az.in || iy < 0 || iy >= ay.in) continue;
+          const X* row = x + ((c * az.in + iz) * ay.in + iy) * ax.in;
+          const int32_t weight = w[((c * az.kernel + kz) * ay.kernel + ky) * ax.kernel + kx] - w_zero;
           for (int64_t o = low; o < high; ++o)
             sums[o - begin] += static_cast<uint32_t>((row[first + (o - low) * ax.stride] - x_zero) * weight);
           work.macs += high - low;
           ++work.weights;
         }
-      }
+  }
   return work;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 // What QuantizeLinear and DequantizeLinear share: how scales and zero points lie over a tensor.
+#include <limits>
+
 #include "tally/layers/host_step.h"
 #include "tally/layers/stored_element.h"
 
@@ -41,6 +43,22 @@ bool is_quantised(DType type);
 
 /// float32, float16 or bfloat16: what scales may be.
 bool is_scale(DType type);
+
+/// y[i] = saturate(round(x[i] / scale) + zero), halves to even, NaN as 0. Adding 1.5 · 2^23 leaves the nearest integer
+/// in the low bits; before it the quotient is brought to where the result saturates.
+template <class T>
+void quantise_row(const float* x, float scale, T zero, T* y, int64_t n) {
+  constexpr float kShift = 0x1.8p23f;
+  const float lo = static_cast<float>(std::numeric_limits<T>::lowest() - zero);
+  const float hi = static_cast<float>(std::numeric_limits<T>::max() - zero);
+  for (int64_t i = 0; i < n; ++i) {
+    const float q = x[i] / scale;
+    const float above = q >= lo ? q : (q < lo ? lo : 0.0f);  // NaN becomes 0
+    const float inside = above > hi ? hi : above;
+    const float shifted = inside + kShift;
+    y[i] = static_cast<T>(static_cast<int32_t>(shifted - kShift) + zero);
+  }
+}
 
 /// Addresses of a step: data, scale, zero point or null, result.
 struct QuantizationOperands {

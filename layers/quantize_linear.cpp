@@ -1,7 +1,6 @@
 // QuantizeLinear: y = saturate(round(x / scale) + zero point), halves to even; to 8-bit floats y = round(x / scale).
 // ONNX QuantizeLinear, opset 10 to 24.
 #include <cmath>
-#include <limits>
 
 #include "tally/layers/element_type.h"
 #include "tally/layers/formula.h"
@@ -19,22 +18,6 @@ double as(DType type, double value) {
   if (type == DType::f16) return to_float(to_half(static_cast<float>(value)));
   if (type == DType::bf16) return to_float(to_bfloat16(static_cast<float>(value)));
   return value;
-}
-
-/// float32 to 8 bits with one scale a row. Adding 1.5 · 2^23 leaves the nearest integer, halves to even, in the low
-/// bits; before it the quotient is brought to where the result saturates.
-template <class T>
-void quantise_row(const float* x, float scale, T zero, T* y, int64_t n) {
-  constexpr float kShift = 0x1.8p23f;
-  const float lo = static_cast<float>(std::numeric_limits<T>::lowest() - zero);
-  const float hi = static_cast<float>(std::numeric_limits<T>::max() - zero);
-  for (int64_t i = 0; i < n; ++i) {
-    const float q = x[i] / scale;
-    const float above = q >= lo ? q : (q < lo ? lo : 0.0f);  // NaN becomes 0
-    const float inside = above > hi ? hi : above;
-    const float shifted = inside + kShift;
-    y[i] = static_cast<T>(static_cast<int32_t>(shifted - kShift) + zero);
-  }
 }
 
 class QuantizeLinear final : public Layer {
@@ -126,7 +109,7 @@ class QuantizeLinear final : public Layer {
 
   template <class T>
   static void add_fast_step(Preparation& p, const ParameterRows& rows) {
-    constexpr double kCyclesPerElement = 5;  // of a division
+    constexpr double kCyclesPerElement = 1.7;  // as compilers vectorise it for SSE2, Zen 4
     add_row_step(p, rows, kCyclesPerElement, [=](const QuantizationOperands& at, int64_t row) {
       const int64_t parameter = rows.parameter(row), begin = rows.begin(row);
       const T zero = at.zero ? reinterpret_cast<const T*>(at.zero)[parameter] : T{0};
