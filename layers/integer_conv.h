@@ -18,9 +18,11 @@ struct IntegerConvShape {
   int64_t group_inputs() const { return C / G; }
   int64_t group_outputs() const { return M / G; }
   int64_t taps() const { return axes[0].kernel * axes[1].kernel * axes[2].kernel; }
-  int64_t in_pixels() const { return axes[0].in * axes[1].in * axes[2].in; }
+  /// Elements of X before input channel c of image n.
+  int64_t channel_offset(int64_t n, int64_t c) const {
+    return C == 0 ? 0 : (n * C + c) * axes[0].in * axes[1].in * axes[2].in;
+  }
   int64_t out_pixels() const { return axes[0].out * axes[1].out * axes[2].out; }
-  int64_t inside_taps() const { return axes[0].inside_taps() * axes[1].inside_taps() * axes[2].inside_taps(); }
   Shape output() const;
 };
 

@@ -81,18 +81,18 @@ class IntegerConv final : public Layer {
     return stream_elements(in, time_axes);
   }
 
-  std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType>) const override {
+  std::vector<Candidate> candidates(const PlanContext&, Operands in, std::span<const TensorType> out) const override {
     constexpr double kCyclesPerMac = 1;
     const IntegerConvShape s = shape_of(in);
-    const double macs =
-        static_cast<double>(s.N * s.M * s.out_pixels()) * static_cast<double>(s.group_inputs() * s.taps());
-    return {uniform_candidate("host", in.size(), 1, Layout::plain, Layout::plain, kCyclesPerMac * macs)};
+    const double depth = static_cast<double>(s.group_inputs()) * static_cast<double>(s.taps());
+    return {uniform_candidate("host", in.size(), 1, Layout::plain, Layout::plain,
+                              kCyclesPerMac * static_cast<double>(element_count(out[0].shape)) * depth)};
   }
 
   void prepare(const Candidate& candidate, Preparation& p) const override {
     const Operands in = p.inputs();
     const IntegerConvShape s = shape_of(in);
-    if (s.N * s.M * s.out_pixels() == 0) return;
+    if (element_count(p.outputs()[0].shape) == 0) return;
     with_8_bits(in[at(i_.x)].dtype, [&](auto x) {
       with_8_bits(in[at(i_.w)].dtype, [&](auto w) {
         using X = typename decltype(x)::type;
@@ -179,8 +179,7 @@ void IntegerConv::add_map_steps(Preparation& p, const IntegerConvShape& s, doubl
     uint32_t sums[kConvRun];
     for (int64_t map = begin; map < end; ++map) {
       const int64_t n = map / s.M, m = map % s.M;
-      const X* x =
-          reinterpret_cast<const X*>(at[kX]) + (n * s.C + m / s.group_outputs() * s.group_inputs()) * s.in_pixels();
+      const X* x = reinterpret_cast<const X*>(at[kX]) + s.channel_offset(n, m / s.group_outputs() * s.group_inputs());
       const W* w = reinterpret_cast<const W*>(at[kW]) + m * s.group_inputs() * s.taps();
       Y* y = reinterpret_cast<Y*>(at[kY]) + map * s.out_pixels();
       const int32_t x_zero = value_at<X>(at[kXZero], 0), w_zero = value_at<W>(at[kWZero], w_zeros ? m : 0);
