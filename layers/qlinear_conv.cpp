@@ -32,13 +32,13 @@ class IntegerConv final : public Layer {
   std::vector<TensorType> infer(Operands in) const override {
     const bool requantises = i_.y_scale >= 0;
     require_inputs(label(), in, requantises ? 8 : 2, requantises ? 9 : 4);
-    check_8_bits(in, i_.x, "x");
-    check_8_bits(in, i_.w, "w");
+    require_8_bits(label(), in[at(i_.x)], "x");
+    require_8_bits(label(), in[at(i_.w)], "w");
     const IntegerConvShape s = shape_of(in);
     check_parameter(in, i_.x_zero, "x_zero_point", in[at(i_.x)].dtype, 1);
     check_parameter(in, i_.w_zero, "w_zero_point", in[at(i_.w)].dtype, s.M);
     if (!requantises) return {{DType::i32, s.output()}};
-    check_8_bits(in, i_.y_zero, "y_zero_point");
+    require_8_bits(label(), in[at(i_.y_zero)], "y_zero_point");
     check_parameter(in, i_.y_zero, "y_zero_point", in[at(i_.y_zero)].dtype, 1);
     check_scale(in, i_.x_scale, "x_scale", 1);
     check_scale(in, i_.w_scale, "w_scale", s.M);
@@ -113,10 +113,6 @@ class IntegerConv final : public Layer {
     return integer_conv_shape(window_, group_, in[at(i_.x)].shape, in[at(i_.w)].shape, label());
   }
 
-  void check_8_bits(Operands in, int input, const char* name) const {
-    if (const DType type = in[at(input)].dtype; type != DType::i8 && type != DType::u8)
-      fail(label(), text(name, " of type ", name_of(type)), "must be int8 or uint8");
-  }
   void check_parameter(Operands in, int input, const char* name, DType type, int64_t channels) const {
     if (!has(in, input)) return;
     const Operand& parameter = in[at(input)];

@@ -99,14 +99,14 @@ class IntegerMatMul final : public Layer {
   std::vector<TensorType> infer(Operands in) const override {
     const bool requantises = i_.y_scale >= 0;
     require_inputs(label(), in, requantises ? 8 : 2, requantises ? 8 : 4);
-    check_8_bits(in, i_.a, requantises ? "a" : "A");
-    check_8_bits(in, i_.b, requantises ? "b" : "B");
+    require_8_bits(label(), in[at(i_.a)], requantises ? "a" : "A");
+    require_8_bits(label(), in[at(i_.b)], requantises ? "b" : "B");
     Shape y = product_.infer(matrices(in))[0].shape;
     integer_product(in);
     check_type(in, i_.a_zero, "a_zero_point", in[at(i_.a)].dtype);
     check_type(in, i_.b_zero, "b_zero_point", in[at(i_.b)].dtype);
     if (!requantises) return {{DType::i32, std::move(y)}};
-    check_8_bits(in, i_.y_zero, "y_zero_point");
+    require_8_bits(label(), in[at(i_.y_zero)], "y_zero_point");
     if (const DType type = in[at(i_.a_scale)].dtype; type != DType::f32 && type != DType::f16 && type != DType::bf16)
       fail(label(), text("a_scale of type ", name_of(type)), "must be float32, float16 or bfloat16");
     check_type(in, i_.b_scale, "b_scale", in[at(i_.a_scale)].dtype);
@@ -179,10 +179,6 @@ class IntegerMatMul final : public Layer {
     return list;
   }
 
-  void check_8_bits(Operands in, int input, const char* name) const {
-    if (const DType type = in[at(input)].dtype; type != DType::i8 && type != DType::u8)
-      fail(label(), text(name, " of type ", name_of(type)), "must be int8 or uint8");
-  }
   void check_type(Operands in, int input, const char* name, DType type) const {
     if (has(in, input) && in[at(input)].dtype != type)
       fail(label(), text(name, " of type ", name_of(in[at(input)].dtype)), text("must be ", name_of(type)));

@@ -1,8 +1,9 @@
 #pragma once
-// From sums of integer products back to 8 bits: y = saturate(round(sum · factor) + zero point), halves to even, in
-// double, so that only `factor` itself is rounded.
+// What products of 8-bit integers share. From their sums back to 8 bits: y = saturate(round(sum · factor) + zero
+// point), halves to even, in double, so that only `factor` itself is rounded.
 #include <cmath>
 
+#include "tally/engine/layer.h"
 #include "tally/layers/formula.h"
 #include "tally/layers/stored_element.h"
 
@@ -28,6 +29,12 @@ bool with_8_bits(DType type, F&& f) {
   if (type == DType::i8) return f(TypeTag<int8_t>{}), true;
   if (type == DType::u8) return f(TypeTag<uint8_t>{}), true;
   return false;
+}
+
+/// Throws Error(model) naming `who` and the operand where it is neither.
+inline void require_8_bits(const std::string& who, const Operand& operand, const char* name) {
+  if (operand.dtype != DType::i8 && operand.dtype != DType::u8)
+    fail(who, text(name, " of type ", name_of(operand.dtype)), "must be int8 or uint8");
 }
 
 }  // namespace tally
