@@ -1,46 +1,13 @@
 #include "tally/engine/tensor.h"
 
-#include <bit>
-#include <cmath>
-#include <cstring>
 #include <limits>
-#include <type_traits>
 
 #include "tally/engine/error.h"
+#include "tally/platforms/float8.h"
+#include "tally/platforms/nibble.h"
 
 namespace tally {
 namespace {
-
-/// An 8-bit float: sign, exponent, mantissa. `finite`: no infinity, NaN where all bits but the sign are set (FN);
-/// `unsigned_zero`: no negative zero, whose pattern is the only NaN (FNUZ). Without either it is IEEE 754's scheme.
-struct SmallFloat {
-  int mantissa_bits, bias;
-  bool finite, unsigned_zero;
-
-  double decode(uint8_t bits) const {
-    const int mantissa_values = 1 << mantissa_bits;
-    const int exponent = (bits & 0x7f) >> mantissa_bits;
-    const int mantissa = bits & (mantissa_values - 1);
-    const double sign = (bits & 0x80) != 0 ? -1.0 : 1.0;
-    const bool top_exponent = exponent == 0x7f >> mantissa_bits;
-    if (unsigned_zero && bits == 0x80) return std::nan("");
-    if (!unsigned_zero && finite && (bits & 0x7f) == 0x7f) return std::nan("");
-    if (!finite && top_exponent) return mantissa != 0 ? std::nan("") : sign * std::numeric_limits<double>::infinity();
-    if (exponent == 0) return sign * std::ldexp(mantissa, 1 - bias - mantissa_bits);
-    return sign * std::ldexp(mantissa_values + mantissa, exponent - bias - mantissa_bits);
-  }
-};
-
-constexpr SmallFloat kF8E4M3Fn{3, 7, true, false};
-constexpr SmallFloat kF8E4M3FnUz{3, 8, true, true};
-constexpr SmallFloat kF8E5M2{2, 15, false, false};
-constexpr SmallFloat kF8E5M2FnUz{2, 16, true, true};
-
-/// Element i of packed 4-bit integers: the first of a pair lies in the lower half.
-int nibble(const uint8_t* packed, size_t i, bool is_signed) {
-  const int value = packed[i / 2] >> (i % 2 * 4) & 0xf;
-  return is_signed && value >= 8 ? value - 16 : value;
-}
 
 /// Each element through `convert`, which takes a T.
 template <class T, class Out, class F>
@@ -83,7 +50,7 @@ bool append_integers(const Tensor& t, std::vector<Out>& out) {
     case DType::i4:
     case DType::u4:
       for (size_t i = 0; i < static_cast<size_t>(t.elements()); ++i)
-        out.push_back(static_cast<Out>(nibble(static_cast<const uint8_t*>(t.data()), i, t.dtype() == DType::i4)));
+        out.push_back(static_cast<Out>(nibble_at(static_cast<const uint8_t*>(t.data()), i, t.dtype() == DType::i4)));
       return true;
     default:
       return false;
@@ -92,9 +59,10 @@ bool append_integers(const Tensor& t, std::vector<Out>& out) {
 
 bool append_floats(const Tensor& t, std::vector<double>& out) {
   const auto widen = [](auto value) { return static_cast<double>(to_float(value)); };
-  const auto small = [&](const SmallFloat& format) {
-    convert_all<uint8_t>(t, out, [&](uint8_t bits) { return format.decode(bits); });
-  };
+  if (is_float8(t.dtype())) {
+    convert_all<uint8_t>(t, out, [&](uint8_t bits) { return from_float8(t.dtype(), bits); });
+    return true;
+  }
   switch (t.dtype()) {
     case DType::f32:
       convert_all<float>(t, out, [](float v) { return static_cast<double>(v); });
@@ -107,18 +75,6 @@ bool append_floats(const Tensor& t, std::vector<double>& out) {
       return true;
     case DType::bf16:
       convert_all<BFloat16>(t, out, widen);
-      return true;
-    case DType::f8e4m3fn:
-      small(kF8E4M3Fn);
-      return true;
-    case DType::f8e4m3fnuz:
-      small(kF8E4M3FnUz);
-      return true;
-    case DType::f8e5m2:
-      small(kF8E5M2);
-      return true;
-    case DType::f8e5m2fnuz:
-      small(kF8E5M2FnUz);
       return true;
     default:
       return false;
