@@ -47,7 +47,8 @@ ImageStrides image_strides(Layout layout, int64_t C, const std::array<int64_t, 3
 void list_conv_gemm(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list);
 void prepare_conv_gemm(const ConvTask& task, const Candidate& candidate, Preparation& preparation);
 
-/// Output pixels across lanes, for few output channels: images without depth, stride 1 along rows; padding through a padded copy.
+/// Output pixels across lanes, for few output channels: images without depth, stride 1 along rows; padding through a
+/// padded copy.
 void list_conv_pixel(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list);
 void prepare_conv_pixel(const ConvTask& task, const Candidate& candidate, Preparation& preparation);
 

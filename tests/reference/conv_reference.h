@@ -1,5 +1,6 @@
 #pragma once
-// The definition of ONNX's Conv in double, one to three spatial dimensions, and the products that fall inside the image.
+// The definition of ONNX's Conv in double, one to three spatial dimensions, and the products that fall inside the
+// image.
 #include <cstdint>
 #include <vector>
 
