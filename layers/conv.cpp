@@ -33,6 +33,11 @@ void check_types(const std::string& who, Operands in) {
            text("must be ", name_of(in[Conv::kX].dtype), " like X"));
 }
 
+/// Names of the spatial axes, outermost first; a tensor that lacks some has the last of them.
+constexpr const char* kOutputNames[] = {"oD", "oH", "oW"};
+constexpr const char* kKernelNames[] = {"kD", "kH", "kW"};
+constexpr const char* kTapNames[] = {"Σtaps_z", "Σtaps_y", "Σtaps_x"};
+
 }  // namespace
 
 std::unique_ptr<Layer> make_conv(const Node& node) { return std::make_unique<Conv>(node); }
@@ -53,9 +58,9 @@ ConvShape Conv::shape_of(Operands in) const {
   if (!in[kX].present || !in[kW].present) fail(label(), "an absent X or W", "must be given");
   const Shape x = x_shape(in);
   const Shape& w = in[kW].shape;
-  if (x.size() < 3 || x.size() > 4)
+  if (x.size() < 3 || x.size() > 5)
     fail(label(), text("X of shape ", to_string(x)),
-         "must have 1 or 2 spatial dimensions (rank 3 or 4): others are not supported");
+         "must have 1 to 3 spatial dimensions (rank 3 to 5): others are not supported");
   if (w.size() != x.size())
     fail(label(), text("W of shape ", to_string(w)), text("must have rank ", x.size(), " like X"));
   ConvShape s;
@@ -70,8 +75,7 @@ ConvShape Conv::shape_of(Operands in) const {
   if (in.size() > kB && in[kB].present && in[kB].shape != Shape{s.M})
     fail(label(), text("B of shape ", to_string(in[kB].shape)), text("must have shape ", s.M));
   const size_t rank = x.size() - 2;
-  if (rank == 2) s.y = resolve_axis(window_, 0, 2, x[2], w[2], label());
-  s.x = resolve_axis(window_, rank - 1, rank, x.back(), w.back(), label());
+  for (size_t i = 0; i < rank; ++i) s.axis(i, rank) = resolve_axis(window_, i, rank, x[i + 2], w[i + 2], label());
   return s;
 }
 
@@ -79,33 +83,32 @@ std::vector<TensorType> Conv::infer(Operands in) const {
   const ConvShape s = shape_of(in);
   check_types(label(), in);
   Shape y = {s.N, s.M};
-  if (in[kX].shape.size() == 4) y.push_back(s.y.out);
-  y.push_back(s.x.out);
+  const size_t rank = in[kX].shape.size() - 2;
+  for (size_t i = 0; i < rank; ++i) y.push_back(s.axis(i, rank).out);
   return {{in[kX].dtype, y}};
 }
 
 Role Conv::role(int input, Operands) const { return input == kW || input == kB ? Role::weight : Role::activation; }
 
-// Conv, opset 1 to 22: every output is a sum of C/g·kH·kW products, padding taps counted; a bias is one addition an
+// Conv, opset 1 to 22: every output is a sum of C/g·kD·kH·kW products, padding taps counted; a bias is one addition an
 // output.
 Cost Conv::cost(Operands in, std::span<const TensorType>) const {
   const ConvShape s = shape_of(in);
-  const bool planar = in[kX].shape.size() == 4;
   const Factor N{"N", s.N}, M{"M", s.M}, depth{"(C/g)", s.group_inputs()};
-  const Factor taps_x{"Σtaps_x", s.x.inside_taps()}, taps_y{"Σtaps_y", s.y.inside_taps()};
+  std::vector<Factor> outputs = {N, M}, nopad = {N, M, depth};
+  const size_t first = 5 - in[kX].shape.size();
+  for (size_t i = first; i < 3; ++i) {
+    outputs.push_back({kOutputNames[i], s.axis(i, 3).out});
+    nopad.push_back({kTapNames[i], s.axis(i, 3).inside_taps()});
+  }
+  std::vector<Factor> macs = outputs;
+  macs.push_back(depth);
+  for (size_t i = first; i < 3; ++i) macs.push_back({kKernelNames[i], s.axis(i, 3).kernel});
   Cost cost;
   cost.source = "ONNX Conv, opset 1 to 22";
   cost.textbook = true;
-  if (planar) {
-    const Factor oH{"oH", s.y.out}, oW{"oW", s.x.out};
-    cost.formulas = {product(label(), "macs", {N, M, oH, oW, depth, {"kH", s.y.kernel}, {"kW", s.x.kernel}}),
-                     product(label(), "macs_nopad", {N, M, depth, taps_y, taps_x}),
-                     product(label(), "bias_additions", {N, M, oH, oW})};
-  } else {
-    cost.formulas = {product(label(), "macs", {N, M, {"oW", s.x.out}, depth, {"kW", s.x.kernel}}),
-                     product(label(), "macs_nopad", {N, M, depth, taps_x}),
-                     product(label(), "bias_additions", {N, M, {"oW", s.x.out}})};
-  }
+  cost.formulas = {product(label(), "macs", macs), product(label(), "macs_nopad", nopad),
+                   product(label(), "bias_additions", outputs)};
   cost.macs = cost.formulas[0].value;
   cost.macs_nopad = cost.formulas[1].value;
   if (in.size() > kB && in[kB].present)
@@ -116,7 +119,7 @@ Cost Conv::cost(Operands in, std::span<const TensorType>) const {
 }
 
 std::vector<Candidate> Conv::candidates(const PlanContext& context, Operands in, std::span<const TensorType>) const {
-  const ConvTask task{shape_of(in), tail_, in, channels_inner_};
+  const ConvTask task{shape_of(in), tail_, in, channels_inner_, {}};
   std::vector<Candidate> list;
   for (size_t i = 0; i < std::size(kMethods); ++i) {
     const size_t before = list.size();
@@ -128,7 +131,7 @@ std::vector<Candidate> Conv::candidates(const PlanContext& context, Operands in,
 
 void Conv::prepare(const Candidate& candidate, Preparation& preparation) const {
   const Operands in = preparation.inputs();
-  const ConvTask task{shape_of(in), tail_, in, channels_inner_};
+  const ConvTask task{shape_of(in), tail_, in, channels_inner_, {}};
   if (task.shape.outputs() == 0) return;
   kMethods[candidate.variant].prepare(task, candidate, preparation);
 }
@@ -144,9 +147,14 @@ Candidate ConvTask::candidate(const char* kernel, Layout x, Layout y, double cyc
   return c;
 }
 
-ImageStrides image_strides(Layout layout, int64_t C, int64_t H, int64_t W, int64_t channel_stride) {
-  if (layout == Layout::plain) return {C * H * W, H * W, W, 1};
-  return {H * W * channel_stride, 1, W * channel_stride, channel_stride};
+bool ConvTask::point() const {
+  return grid ? grid->extents == std::array<int64_t, 3>{1, 1, 1} : shape.out_pixels() == 1;
+}
+
+ImageStrides image_strides(Layout layout, int64_t C, const std::array<int64_t, 3>& extents, int64_t channel_stride) {
+  const auto [D, H, W] = extents;
+  if (layout == Layout::plain) return {C * D * H * W, D * H * W, H * W, W, 1};
+  return {D * H * W * channel_stride, 1, H * W * channel_stride, W * channel_stride, channel_stride};
 }
 
 StreamStep Conv::stream(Operands in, std::span<const int> time_axes) const {
@@ -155,7 +163,8 @@ StreamStep Conv::stream(Operands in, std::span<const int> time_axes) const {
   const int axis = time_axes[kX], rank = static_cast<int>(in[kX].shape.size());
   if (axis == 1) return stream_obstacle("sums over time, which runs along its channels");
   if (axis >= 2)
-    if (std::string why = time_obstacle(axis == rank - 1 ? s.x : s.y); !why.empty())
+    if (std::string why = time_obstacle(s.axis(static_cast<size_t>(axis) - 2, static_cast<size_t>(rank) - 2));
+        !why.empty())
       return stream_obstacle(std::move(why));
   return stream_elements(in, time_axes);
 }
@@ -243,7 +252,7 @@ std::shared_ptr<const Layer> Conv::with_zero_padding(Operands in, const Shape& u
   layer->window_.auto_pad = AutoPad::explicit_pads;
   layer->window_.pads.assign(2 * (rank - 2), 0);
   for (size_t i = 0; i < rank - 2; ++i) {
-    const WindowAxis& axis = rank == 4 && i == 0 ? s.y : s.x;
+    const WindowAxis& axis = s.axis(i, rank - 2);
     layer->window_.pads[i] = axis.pad_begin + pads[i + spatial];
     layer->window_.pads[i + rank - 2] = axis.pad_end + pads[rank + i + spatial];
   }

@@ -1,5 +1,5 @@
 #pragma once
-// Conv: Y[n, m, o] = B[m] + Σ_{c, k} X[n, g·C/G + c, o·s − p + k·d] · W[m, c, k], one or two spatial dimensions.
+// Conv: Y[n, m, o] = B[m] + Σ_{c, k} X[n, g·C/G + c, o·s − p + k·d] · W[m, c, k], one to three spatial dimensions.
 #include "tally/layers/absorb.h"
 #include "tally/layers/conv_shape.h"
 
@@ -11,8 +11,8 @@ struct ConvTail {
   Epilogue epilogue;
 };
 
-/// Operands: X [N, C, (H,) W] (after an absorbed Transpose [N, (H,) W, C]), W [M, C/G, (kH,) kW], optional B [M], and
-/// after an absorbed Add its other operand [N, M, …].
+/// Operands: X [N, C, (D, H,) W] (after an absorbed Transpose [N, (D, H,) W, C]), W [M, C/G, (kD, kH,) kW], optional B
+/// [M], and after an absorbed Add its other operand [N, M, …].
 class Conv final : public Layer,
                    public TakesEpilogue,
                    public TakesResidual,

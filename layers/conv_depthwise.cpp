@@ -46,8 +46,8 @@ bool fits(const WindowAxis& a) {
 void list_conv_depthwise(const ConvTask& task, const PlanContext& context, std::vector<Candidate>& list) {
   const ConvShape& s = task.shape;
   if (task.in[Conv::kX].dtype != DType::f32 || !context.kernels->depthwise || !s.depthwise()) return;
-  if (task.channels_inner || task.tail.residual || !task.constant_weights() || !fits(s.y) || !fits(s.x) ||
-      s.outputs() == 0)
+  if (!s.planar() || task.channels_inner || task.tail.residual || !task.constant_weights() || !fits(s.y) ||
+      !fits(s.x) || s.outputs() == 0)
     return;
   if (s.N > kMaxExtent || s.C > kMaxExtent / 2) return;
   const Geometry& g = context.kernels->geometry;

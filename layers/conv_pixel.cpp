@@ -104,8 +104,8 @@ void list_conv_pixel(const ConvTask& task, const PlanContext& context, std::vect
   if (task.in[Conv::kX].dtype != DType::f32 || !context.kernels->pixel_conv ||
       context.kernels->geometry.pixel_channels < 1)
     return;
-  if (s.x.stride != 1 || task.channels_inner || task.tail.residual || !task.constant_weights() || !fits(s) ||
-      s.outputs() == 0)
+  if (!s.planar() || s.x.stride != 1 || task.channels_inner || task.tail.residual || !task.constant_weights() ||
+      !fits(s) || s.outputs() == 0)
     return;
   const Geometry& g = context.kernels->geometry;
   const PixelConvArgs args = pixel_args(task, g);

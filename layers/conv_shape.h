@@ -31,16 +31,22 @@ struct WindowAxis {
   int64_t inside_taps() const;
 };
 
-/// A convolution's shape. 1-D is 2-D with one row.
+/// A convolution's shape; axes that the tensors lack (z and y, outermost first) have extent 1.
 struct ConvShape {
   int64_t N = 0, C = 0, M = 0, G = 1;
-  WindowAxis y, x;
+  WindowAxis z, y, x;
 
   int64_t group_inputs() const { return C / G; }
   int64_t group_outputs() const { return M / G; }
-  int64_t depth() const { return group_inputs() * y.kernel * x.kernel; }  ///< products a full sum has
-  int64_t outputs() const { return N * M * y.out * x.out; }
+  /// Axis i of `rank` spatial ones.
+  const WindowAxis& axis(size_t i, size_t rank) const { return i + 1 == rank ? x : i + 2 == rank ? y : z; }
+  WindowAxis& axis(size_t i, size_t rank) { return i + 1 == rank ? x : i + 2 == rank ? y : z; }
+  int64_t taps() const { return z.kernel * y.kernel * x.kernel; }
+  int64_t depth() const { return group_inputs() * taps(); }  ///< products a full sum has
+  int64_t out_pixels() const { return z.out * y.out * x.out; }
+  int64_t outputs() const { return N * M * out_pixels(); }
   bool padded() const { return y.pad_begin || y.pad_end || x.pad_begin || x.pad_end; }
+  bool planar() const { return z.in == 1 && z.out == 1 && z.kernel == 1; }  ///< images without depth
   bool depthwise() const { return G == C && M == C; }
 };
 

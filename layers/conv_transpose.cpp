@@ -15,6 +15,7 @@ struct Method {
 };
 
 constexpr Method kMethods[] = {
+    {list_transpose_phases, prepare_transpose_phases},
     {list_transpose_host, prepare_transpose_host},
 };
 

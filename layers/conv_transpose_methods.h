@@ -18,6 +18,11 @@ struct TransposeTask {
   int64_t kept_products() const;
 };
 
+/// Ordinary convolutions on the matrix kernel, one for each phase of the outputs: float32. (Shi et al. 2016, "Is the
+/// deconvolution layer the same as a convolutional layer?")
+void list_transpose_phases(const TransposeTask& task, const PlanContext& context, std::vector<Candidate>& list);
+void prepare_transpose_phases(const TransposeTask& task, const Candidate& candidate, Preparation& preparation);
+
 /// Plain loops in double, any element type and shape.
 void list_transpose_host(const TransposeTask& task, const PlanContext& context, std::vector<Candidate>& list);
 void prepare_transpose_host(const TransposeTask& task, const Candidate& candidate, Preparation& preparation);

@@ -109,4 +109,22 @@ MeetingTaps TapWalk::at(int64_t o) const {
   return {first, (position - first * axis_.dilation) / axis_.stride, (high - first) / tap_step_ + 1};
 }
 
+// From output to output of a phase the input moves on by one: with p = first + crop_begin and k = k₀ + j·tap_step,
+// input = (p/g − k₀·input_step)/tap_step + q − j·input_step for the phase's output q.
+Phase TapWalk::phase(int64_t first) const {
+  Phase phase;
+  phase.first = first;
+  phase.window.in = axis_.in;
+  phase.window.out = divide_up(axis_.out - first, axis_.stride);
+  phase.window.kernel = 0;
+  const int64_t position = first + axis_.crop_begin;
+  if (position % common_ != 0) return phase;
+  phase.first_tap = position / common_ % tap_step_ * inverse_ % tap_step_;
+  phase.window.kernel = divide_up(axis_.kernel - phase.first_tap, tap_step_);
+  phase.window.dilation = input_step_;
+  const int64_t base = (position / common_ - phase.first_tap * input_step_) / tap_step_;
+  phase.window.pad_begin = (phase.window.kernel - 1) * input_step_ - base;
+  return phase;
+}
+
 }  // namespace tally

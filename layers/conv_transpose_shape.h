@@ -1,5 +1,6 @@
 #pragma once
 // The window of a transposed convolution: attributes resolved against shapes, and which taps meet in an output.
+#include <algorithm>
 #include <array>
 
 #include "tally/layers/conv_shape.h"
@@ -54,6 +55,14 @@ struct MeetingTaps {
   int64_t tap = 0, input = 0, count = 0;
 };
 
+/// One phase of an axis: outputs first, first + stride, … are those of an ordinary convolution of stride 1, whose tap t
+/// is tap first_tap + (kernel − 1 − t)·tap_step of the transposed one. Some phases have no taps.
+struct Phase {
+  int64_t first = 0;
+  int64_t first_tap = 0;
+  WindowAxis window;  ///< pad_begin may be negative: the image then begins before what is read; kernel 0: no taps
+};
+
 /// Finds them without looking at those that do not: input·stride + tap·dilation = o + crop_begin asks for
 /// tap ≡ (o + crop_begin)/g · (dilation/g)⁻¹ modulo stride/g, g = gcd(stride, dilation).
 class TapWalk {
@@ -62,6 +71,8 @@ class TapWalk {
   int64_t tap_step() const { return tap_step_; }
   int64_t input_step() const { return input_step_; }
   MeetingTaps at(int64_t o) const;
+  int64_t phases() const { return std::min(axis_.stride, axis_.out); }
+  Phase phase(int64_t first) const;
 
  private:
   TransposeAxis axis_;

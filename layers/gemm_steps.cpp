@@ -73,11 +73,12 @@ PackedOperands pack_operands(Preparation& preparation, const std::shared_ptr<Gem
 }
 
 void add_gemm_step(Preparation& preparation, const std::shared_ptr<GemmTables>& tables, BufferId a, BufferId c,
-                   const PackedOperands& packed, BufferId residual, double cycles) {
+                   const PackedOperands& packed, BufferId residual, double cycles, int64_t c_offset) {
+  const int64_t c_bytes = c_offset * int64_t{sizeof(float)};
   std::vector<PointerBinding> pointers = {
-      {offsetof(GemmArgs, a), a, 0}, {offsetof(GemmArgs, w), packed.weights, 0}, {offsetof(GemmArgs, c), c, 0}};
+      {offsetof(GemmArgs, a), a, 0}, {offsetof(GemmArgs, w), packed.weights, 0}, {offsetof(GemmArgs, c), c, c_bytes}};
   if (packed.bias >= 0) pointers.push_back({offsetof(GemmArgs, bias), packed.bias, 0});
-  if (residual >= 0) pointers.push_back({offsetof(GemmArgs, residual), residual, 0});
+  if (residual >= 0) pointers.push_back({offsetof(GemmArgs, residual), residual, c_bytes});
   Planned planned =
       planned_gemm(described(tables->args, packed.bias >= 0, residual >= 0), Num::f32, preparation.geometry());
   if (packed.at_run_time) {

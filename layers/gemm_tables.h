@@ -63,8 +63,9 @@ PackedOperands pack_operands(Preparation& preparation, const std::shared_ptr<Gem
 /// Args as a planned tally needs them: bias and residual not null where they will be there.
 GemmArgs described(GemmArgs args, bool has_bias, bool has_residual);
 
-/// Adds the step that runs `tables`, its args complete but for the data pointers. `residual` −1: none.
+/// Adds the step that runs `tables`, its args complete but for the data pointers. `residual` −1: none. `c_offset`: of
+/// the first element of C, and of the residual, in their buffers.
 void add_gemm_step(Preparation& preparation, const std::shared_ptr<GemmTables>& tables, BufferId a, BufferId c,
-                   const PackedOperands& packed, BufferId residual, double cycles);
+                   const PackedOperands& packed, BufferId residual, double cycles, int64_t c_offset = 0);
 
 }  // namespace tally

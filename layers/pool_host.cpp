@@ -100,10 +100,7 @@ int64_t pool_map(const PoolTask& task, int64_t map, const T* x, T* y, int64_t* i
     taps += window.reduce(at);
     y[map * outputs + o] = window.result();
     if (indices) indices[map * outputs + o] = map * inputs + window.index(task.column_major);
-    for (size_t d = task.shape.axes.size(); d-- > 0;) {
-      if (++at[d] < task.shape.axes[d].out) break;
-      at[d] = 0;
-    }
+    next_output(task.shape.axes, at);
   }
   return taps;
 }

@@ -47,6 +47,22 @@ Graph batched_products() {
   return b.graph();
 }
 
+/// Convolutions in three dimensions and transposed, pooling of volumes, contractions.
+Graph volumes() {
+  using Ints = std::vector<int64_t>;
+  Builder b;
+  const auto constant = [&](const Shape& shape) { return b.constant(weights(DType::f32, shape)); };
+  auto x = b.named(b.input({2, 3, 6, 7, 9}), "x");
+  x = b.relu(b.conv(x, constant({18, 3, 3, 3, 2}), constant({18}),
+                    {.strides = {2, 1, 1}, .pads = {1, 1, 0, 0, 1, 1}, .dilations = {1, 1, 2}}));
+  x = b.node("ConvTranspose", {x, constant({18, 5, 2, 3, 4}), constant({5})},
+             {{"strides", Ints{2, 2, 1}}, {"pads", Ints{0, 1, 1, 0, 1, 2}}})[0];
+  x = b.average_pool(x, {2, 3, 2}, {.strides = {1, 2, 2}, .pads = {0, 1, 0, 1, 1, 0}});
+  x = b.node("Einsum", {x, constant({5, 2, 9})}, {{"equation", std::string("ncdhw,cko->kdnwo")}})[0];
+  b.output(b.node("Einsum", {x, x}, {{"equation", std::string("kdnwo,kenwo->kdne")}})[0]);
+  return b.graph();
+}
+
 /// float16 takes plain loops: products, and no lanes.
 Graph half_precision() {
   Builder b;
@@ -68,6 +84,7 @@ int main(int argc, char** argv) {
   const std::filesystem::path folder = argv[1];
   write_onnx(padded_convolutions(), folder / "padded_convolutions.onnx");
   write_onnx(batched_products(), folder / "batched_products.onnx");
+  write_onnx(volumes(), folder / "volumes.onnx");
   write_onnx(half_precision(), folder / "half_precision.onnx");
   return 0;
 }

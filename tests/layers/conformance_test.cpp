@@ -67,7 +67,6 @@ bool note_operators(const Graph& graph, std::set<std::string>& operators) {
   for (const Node& node : graph.nodes) {
     operators.insert(node.op);
     ours = ours && kOperators.contains(node.op);
-    if (node.op == "Conv" && node.get_ints("kernel_shape").size() > 2) ours = false;
     for (const auto& [key, value] : node.attributes)
       if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&value))
         ours = note_operators(**body, operators) && ours;
@@ -75,7 +74,7 @@ bool note_operators(const Graph& graph, std::set<std::string>& operators) {
   return ours;
 }
 
-/// The cases whose every node is an operator of ours; 3-D convolutions are not.
+/// The cases whose every node is an operator of ours.
 std::vector<Case> cases_in_scope() {
   std::vector<Case> cases;
   for (const char* group : {"node", "simple", "pytorch-converted", "pytorch-operator"}) {

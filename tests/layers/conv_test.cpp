@@ -9,18 +9,21 @@ using namespace tally;
 using namespace tally::test;
 using reference::ConvCase;
 
-std::map<std::string, Attribute> attributes_of(const ConvCase& c, bool one_dimensional) {
-  using Ints = std::vector<int64_t>;
-  if (one_dimensional)
-    return {{"kernel_shape", Ints{c.kW}},
-            {"strides", Ints{c.sW}},
-            {"dilations", Ints{c.dW}},
-            {"pads", Ints{c.pL, c.pR}},
-            {"group", c.G}};
-  return {{"kernel_shape", Ints{c.kH, c.kW}},
-          {"strides", Ints{c.sH, c.sW}},
-          {"dilations", Ints{c.dH, c.dW}},
-          {"pads", Ints{c.pT, c.pL, c.pB, c.pR}},
+using Ints = std::vector<int64_t>;
+
+/// The last `rank` of three.
+Ints last(const Ints& three, size_t rank) { return {three.end() - static_cast<long>(rank), three.end()}; }
+
+Shape joined(Shape front, const Ints& back) {
+  front.insert(front.end(), back.begin(), back.end());
+  return front;
+}
+
+std::map<std::string, Attribute> attributes_of(const ConvCase& c, size_t rank) {
+  return {{"kernel_shape", last({c.kD, c.kH, c.kW}, rank)},
+          {"strides", last({c.sD, c.sH, c.sW}, rank)},
+          {"dilations", last({c.dD, c.dH, c.dW}, rank)},
+          {"pads", joined(last({c.pFront, c.pT, c.pL}, rank), last({c.pBack, c.pB, c.pR}, rank))},
           {"group", c.G}};
 }
 
@@ -29,14 +32,14 @@ struct ConvOperands {
 };
 
 ConvOperands operands_of(const ConvCase& c, bool bias) {
-  return {random_values(c.N * c.C * c.H * c.W, 1), random_values(c.M * (c.C / c.G) * c.kH * c.kW, 2),
+  return {random_values(c.N * c.C * c.D * c.H * c.W, 1), random_values(c.M * (c.C / c.G) * c.kD * c.kH * c.kW, 2),
           bias ? random_values(c.M, 3) : std::vector<double>{}};
 }
 
 /// One convolution as a graph; `constant`: weights and bias are initialisers.
-GraphMaker conv_graph(const ConvCase& c, const ConvOperands& o, bool constant, bool one_dimensional) {
-  const Shape x = one_dimensional ? Shape{c.N, c.C, c.W} : Shape{c.N, c.C, c.H, c.W};
-  const Shape w = one_dimensional ? Shape{c.M, c.C / c.G, c.kW} : Shape{c.M, c.C / c.G, c.kH, c.kW};
+GraphMaker conv_graph(const ConvCase& c, const ConvOperands& o, bool constant, size_t rank) {
+  const Shape x = joined({c.N, c.C}, last({c.D, c.H, c.W}, rank));
+  const Shape w = joined({c.M, c.C / c.G}, last({c.kD, c.kH, c.kW}, rank));
   GraphMaker g;
   g.input("x", float_tensor(x, o.x));
   std::vector<std::string> inputs = {"x", "w"};
@@ -48,24 +51,24 @@ GraphMaker conv_graph(const ConvCase& c, const ConvOperands& o, bool constant, b
     add("b", float_tensor({c.M}, o.b));
     inputs.push_back("b");
   }
-  g.node("Conv", inputs, "y", attributes_of(c, one_dimensional)).output("y");
+  g.node("Conv", inputs, "y", attributes_of(c, rank)).output("y");
   return g;
 }
 
 std::map<std::string, int> kernels_seen;
 
-double error_factor(const ConvCase& c) { return static_cast<double>(c.C / c.G * c.kH * c.kW + 2); }
+double error_factor(const ConvCase& c) { return static_cast<double>(c.C / c.G * c.kD * c.kH * c.kW + 2); }
 
-void check_conv(const ConvCase& c, Isa isa, bool bias, bool constant, bool one_dimensional = false) {
+void check_conv(const ConvCase& c, Isa isa, bool bias, bool constant, size_t rank = 2) {
   const ConvOperands o = operands_of(c, bias);
   const reference::ConvResult expected = reference::conv(c, o.x, o.w, o.b);
-  run_every_candidate(conv_graph(c, o, constant, one_dimensional), isa, [&](const Ran& ran) {
+  run_every_candidate(conv_graph(c, o, constant, rank), isa, [&](const Ran& ran) {
     CAPTURE(OneCandidate::wanted);
     check_close(ran.outputs[0], expected.y, expected.scale, error_factor(c));
     CHECK(ran.executed().macs == expected.inside_products);
     CHECK(ran.plan->estimate.layers[0].cost.macs_nopad == expected.inside_products);
     CHECK(ran.plan->estimate.layers[0].cost.macs ==
-          static_cast<int64_t>(expected.y.size()) * (c.C / c.G) * c.kH * c.kW);
+          static_cast<int64_t>(expected.y.size()) * (c.C / c.G) * c.kD * c.kH * c.kW);
     for (const PlanRow& row : ran.plan->rows) kernels_seen[row.kernel] += 1;
   });
 }
@@ -128,7 +131,59 @@ TEST_CASE("conv: one dimension is two with a single row") {
   for (const Isa isa : usable_isas()) {
     CAPTURE(name_of(isa));
     for (const ConvCase& c : cases)
-      for (const bool constant : {true, false}) check_conv(c, isa, true, constant, true);
+      for (const bool constant : {true, false}) check_conv(c, isa, true, constant, 1);
+  }
+}
+
+TEST_CASE("conv: three dimensions are planes whose rows follow each other") {
+  const ConvCase cases[] = {
+      {.C = 3, .H = 4, .W = 5, .M = 6, .kH = 3, .kW = 3, .D = 6, .kD = 3},
+      {.N = 2,
+       .C = 16,
+       .H = 5,
+       .W = 4,
+       .M = 17,
+       .kH = 3,
+       .kW = 3,
+       .pT = 1,
+       .pL = 1,
+       .pB = 1,
+       .pR = 1,
+       .D = 3,
+       .kD = 3,
+       .pFront = 1,
+       .pBack = 1},
+      {.C = 6,
+       .H = 6,
+       .W = 7,
+       .M = 8,
+       .G = 2,
+       .kH = 2,
+       .kW = 3,
+       .sH = 2,
+       .sW = 3,
+       .dW = 2,
+       .pT = 1,
+       .pR = 2,
+       .D = 9,
+       .kD = 3,
+       .sD = 3,
+       .dD = 2,
+       .pFront = 2,
+       .pBack = 1},
+      {.N = 2, .C = 5, .H = 4, .W = 4, .M = 5, .G = 5, .kH = 3, .kW = 3, .pL = 1, .D = 4, .kD = 2},  // depthwise
+      {.C = 20, .H = 3, .W = 4, .M = 33, .D = 5},                                                    // pointwise
+      {.C = 4, .H = 5, .W = 5, .M = 8, .kH = 3, .kW = 3, .D = 4, .sD = 2},   // no kernel in depth
+      {.C = 4, .H = 2, .W = 3, .M = 24, .kH = 2, .kW = 3, .D = 4, .kD = 4},  // one output
+      {.C = 2, .H = 2, .W = 2, .M = 3, .kH = 2, .kW = 2, .pT = 3, .pL = 3, .D = 2, .kD = 2, .pFront = 4, .pBack = 3},
+  };
+  for (const Isa isa : usable_isas()) {
+    CAPTURE(name_of(isa));
+    for (size_t i = 0; i < std::size(cases); ++i)
+      for (const bool constant : {true, false}) {
+        CAPTURE(i);
+        check_conv(cases[i], isa, (i % 2 == 0) == constant, constant, 3);
+      }
   }
 }
 
@@ -184,7 +239,7 @@ TEST_CASE("conv: other element types") {
     GraphMaker g;
     g.input("x", convert(type, {c.N, c.C, c.H, c.W}, o.x))
         .constant("w", convert(type, {c.M, c.C / c.G, c.kH, c.kW}, o.w));
-    g.constant("b", convert(type, {c.M}, o.b)).node("Conv", {"x", "w", "b"}, "y", attributes_of(c, false)).output("y");
+    g.constant("b", convert(type, {c.M}, o.b)).node("Conv", {"x", "w", "b"}, "y", attributes_of(c, 2)).output("y");
     const Ran ran = run_graph(g, best_isa());
     CHECK(ran.executed().macs == expected.inside_products);
     // float16 rounds the result once: 2^-11 of it is 2^13 units of 2^-24.
@@ -202,7 +257,7 @@ TEST_CASE("conv: other element types") {
 /// 154.
 TEST_CASE("conv: the formula against an example worked by hand") {
   const ConvCase c{.C = 1, .H = 32, .W = 32, .M = 6, .kH = 5, .kW = 5};
-  const Ran ran = run_graph(conv_graph(c, operands_of(c, true), true, false), best_isa());
+  const Ran ran = run_graph(conv_graph(c, operands_of(c, true), true, 2), best_isa());
   const NodeEstimate& row = ran.plan->estimate.layers[0];
   CHECK(row.cost.macs == 117'600);
   CHECK(row.cost.macs_nopad == 117'600);
@@ -219,7 +274,7 @@ TEST_CASE("conv: the formula against an example worked by hand") {
   CHECK(row.cost.formulas[0].numbers == "1·6·28·28·1·5·5");
 
   const ConvCase padded{.C = 1, .H = 32, .W = 32, .M = 6, .kH = 5, .kW = 5, .pT = 2, .pL = 2, .pB = 2, .pR = 2};
-  const Ran with_padding = run_graph(conv_graph(padded, operands_of(padded, false), true, false), best_isa());
+  const Ran with_padding = run_graph(conv_graph(padded, operands_of(padded, false), true, 2), best_isa());
   CHECK(with_padding.plan->estimate.layers[0].cost.macs == 6 * 32 * 32 * 25);
   CHECK(with_padding.plan->estimate.layers[0].cost.macs_nopad == 6 * 154 * 154);
   CHECK(with_padding.plan->estimate.layers[0].cost.bias_additions == 0);
@@ -241,7 +296,6 @@ std::string error_of(const Shape& x, const Shape& w, const Shape& b, std::map<st
 }
 
 TEST_CASE("conv: errors name node, found and required") {
-  using Ints = std::vector<int64_t>;
   CHECK(error_of({1, 64, 8, 8}, {10, 12, 3, 3}, {10}, {{"group", int64_t{5}}}) ==
         "Conv 'c3': group=5 must divide C=64");
   CHECK(error_of({1, 4, 8, 8}, {9, 2, 3, 3}, {9}, {{"group", int64_t{2}}}) == "Conv 'c3': group=2 must divide M=9");
@@ -261,8 +315,14 @@ TEST_CASE("conv: errors name node, found and required") {
         "Conv 'c3': dilated kernel extent 3 must fit the padded input extent 2");
   CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {{"auto_pad", std::string("SOME")}}) ==
         "Conv 'c3': auto_pad='SOME' must be NOTSET, VALID, SAME_UPPER or SAME_LOWER");
-  CHECK(error_of({1, 4, 8, 8, 8}, {9, 4, 3, 3, 3}, {9}, {}) ==
-        "Conv 'c3': X of shape 1x4x8x8x8 must have 1 or 2 spatial dimensions (rank 3 or 4): others are not supported");
+  CHECK(
+      error_of({1, 4, 8, 8, 8, 8}, {9, 4, 3, 3, 3, 3}, {9}, {}) ==
+      "Conv 'c3': X of shape 1x4x8x8x8x8 must have 1 to 3 spatial dimensions (rank 3 to 5): others are not supported");
+  CHECK(error_of({1, 4, 2, 8, 8}, {9, 4, 3, 3, 3}, {9}, {}) ==
+        "Conv 'c3': dilated kernel extent 3 must fit the padded input extent 2");
+  CHECK(error_of({1, 4, 8, 8, 8}, {9, 4, 3, 3}, {9}, {}) == "Conv 'c3': W of shape 9x4x3x3 must have rank 5 like X");
+  // Extents whose products exceed 63 bits.
+  CHECK(error_of({1, 4, 8, 8, 8}, {9, 4, 3, 3, 3}, {9}, {{"pads", Ints(6, int64_t{1} << 31)}}) != "no error");
   CHECK(error_of({1, 4, 8, 8}, {9, 4, 3, 3}, {9}, {}, 99) == "Conv 'c3': opset 99 must be 1 to 24");
 }
 

@@ -1,5 +1,7 @@
 #include "tests/reference/conv_transpose_reference.h"
 
+#include <algorithm>
+
 #include "layer_run.h"
 #include "tally/layers/conv_transpose.h"
 
@@ -261,7 +263,8 @@ TEST_CASE("conv_transpose: absorbs a normalisation and an activation") {
     g.node("BatchNormalization", {"y", "scale", "shift", "mean", "variance"}, "n", {{"epsilon", 0.0f}});
     g.node("Relu", {"n"}, "z").output("z");
     const Ran ran = run_graph(g, best_isa());
-    CHECK(ran.plan->rows.size() == 1);
+    CHECK(std::count_if(ran.plan->rows.begin(), ran.plan->rows.end(),
+                        [](const PlanRow& row) { return row.kernel != "copy"; }) == 1);  // copies bring Y back to plain
     const reference::ConvTransposeResult y = reference::conv_transpose(c, o.x, o.w, o.b);
     std::vector<double> z, size;
     const size_t pixels = y.y.size() / 6;
