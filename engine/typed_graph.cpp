@@ -167,6 +167,7 @@ class Typer {
   void add_input(const ValueInfo& input) {
     TypedValue value{input.name, input.dtype, {}, {}, {}};
     const std::string who = "input '" + input.name + "'";
+    if (input.dtype == DType::string) fail(who, "strings", "must be numbers or booleans (out of scope: strings)");
     if (const auto bound = binding_.values.find(input.name); bound != binding_.values.end()) {
       const Tensor& tensor = bound->second;
       if (tensor.dtype() != input.dtype)

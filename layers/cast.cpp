@@ -59,7 +59,10 @@ class Cast final : public Layer, public PassesTransposition {
   explicit Cast(const Node& node) : Layer(node), like_(node.op == "CastLike"), to_(DType::undefined) {
     if (like_) return;
     to_ = node.opset < 6 ? type_of_name(node.get_string("to", "")) : type_of_code(node.get_int("to", 0));
-    if (!with_castable(to_, [](auto) {})) fail(label(), "to", "must be a number or boolean of 8 bits or more");
+    if (!with_castable(to_, [](auto) {}))
+      fail(label(), "to",
+           text("must be a number or boolean of 8 bits or more",
+                to_ == DType::string ? " (out of scope: strings)" : ""));
   }
 
   bool keeps_identity() const override { return true; }

@@ -12,7 +12,7 @@ class DropoutMask final : public Layer {
  public:
   explicit DropoutMask(const Node& node) : Layer(node), boolean_(node.opset >= 10) {
     if (node.opset < 7 && node.get_int("is_test", 0) == 0)
-      fail(label(), "is_test=0", "must be 1: training is not supported");
+      fail(label(), "is_test=0", "must be 1 (out of scope: training)");
   }
 
   bool needs_value(int input) const override { return input == 2; }
@@ -22,7 +22,7 @@ class DropoutMask final : public Layer {
     if (!with_number_type(in[0].dtype, [](auto) {}))
       fail(label(), text("data of type ", name_of(in[0].dtype)), "must be a number");
     if (in.size() > 2 && in[2].present && in[2].constant->to_int64().at(0) != 0)
-      fail(label(), "training_mode=true", "must be false: training is not supported");
+      fail(label(), "training_mode=true", "must be false (out of scope: training)");
     return {{in[0].dtype, in[0].shape}, {boolean_ ? DType::boolean : in[0].dtype, in[0].shape}};
   }
 

@@ -25,7 +25,7 @@ BatchNormalization::BatchNormalization(const Node& node)
       epsilon_(node.get_float("epsilon", 1e-5f)),
       spatial_(node.opset >= 9 || node.get_int("spatial", 1) != 0) {
   if (node.opset >= 14 && node.get_int("training_mode", 0) != 0)
-    fail(label(), "training_mode=1", "must be 0: training is not supported");
+    fail(label(), "training_mode=1", "must be 0 (out of scope: training)");
   const auto wanted =
       std::count_if(node.outputs.begin(), node.outputs.end(), [](const std::string& name) { return !name.empty(); });
   if (wanted > 1) fail(label(), text(wanted, " outputs"), "must be 1: the others belong to training");

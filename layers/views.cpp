@@ -48,13 +48,13 @@ class DropoutLayer final : public View {
  public:
   explicit DropoutLayer(const Node& node) : View(node) {
     if (node.get_int("is_test", 1) == 0 && node.opset < 7)
-      fail(label(), "is_test=0", "must be 1: training is not supported");
+      fail(label(), "is_test=0", "must be 1 (out of scope: training)");
   }
   bool view_keeps_layout() const override { return true; }
   bool needs_value(int input) const override { return input == 2; }
   std::vector<TensorType> infer(Operands in) const override {
     if (in.size() > 2 && in[2].present && in[2].constant != nullptr && in[2].constant->to_int64().at(0) != 0)
-      fail(label(), "training_mode=true", "must be false: training is not supported");
+      fail(label(), "training_mode=true", "must be false (out of scope: training)");
     return viewed(in, in[0].shape);
   }
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {

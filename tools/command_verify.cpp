@@ -20,10 +20,6 @@ struct Options {
   bool recursive = false;
 };
 
-std::string tolerance_text(const Tolerance& t) {
-  return fmt::format("|got − expected| ≤ {:g} + {:g}·|expected|", t.atol, t.rtol);
-}
-
 Report verify_report(const LoadedModel& loaded, const std::vector<DataSetResult>& results, const Tolerance& tolerance) {
   Report report;
   const auto agreeing =
@@ -100,7 +96,8 @@ int verify_tree(const Options& options) {
   progress.wipe();
   const Isa isa = load.isa.value_or(best_isa());
   write_report(
-      tree_report(cases, options.model), [&] { return tree_document(cases, isa); }, options.output);
+      tree_report(cases, options.model, options.tolerance),
+      [&] { return tree_document(cases, options.tolerance, isa); }, options.output);
   const bool failed =
       std::any_of(cases.begin(), cases.end(), [](const TreeCase& c) { return c.outcome == Outcome::failed; });
   const bool passed =
@@ -114,7 +111,7 @@ int verify_command(const Options& options) {
   for (const auto& [name, value] :
        {std::pair("--rtol", options.tolerance.rtol), std::pair("--atol", options.tolerance.atol)})
     if (!(value >= 0)) fail(name, text(value), "must be >= 0", ErrorCode::usage);
-  if (options.recursive) return verify_tree(options);
+  if (options.recursive || is_tree(options.model)) return verify_tree(options);
   const LoadedModel loaded = load_model(options.model, options.loading.parsed());
   std::vector<std::filesystem::path> sets;
   for (const std::string& folder : options.folders)
@@ -144,7 +141,8 @@ void add_verify(CLI::App& app, Action& action) {
       ->type_name("");
   command->add_option("--rtol", options->tolerance.rtol, "relative tolerance")->type_name("R")->capture_default_str();
   command->add_option("--atol", options->tolerance.atol, "absolute tolerance")->type_name("A")->capture_default_str();
-  command->add_flag("--recursive", options->recursive, "MODEL is a tree of model folders: a summary by operator");
+  command->add_flag("--recursive", options->recursive,
+                    "MODEL is a tree of model folders, though it has a model of its own");
   add_stream_option(*command, options->loading);
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
@@ -152,10 +150,13 @@ void add_verify(CLI::App& app, Action& action) {
       "An element agrees where |got − expected| ≤ atol + rtol·|expected|. Networks of many layers differ by rounding: "
       "an\n"
       "--atol of 1e-5 times the largest value of the answer suits them.\n\n"
+      "A folder without a model of its own is a tree: every model.onnx below it is checked against the answers next "
+      "to\n"
+      "it, with a summary by operator. What cannot be loaded is skipped, with the reason.\n\n"
       "Examples:\n"
       "  tally verify lenet5.onnx\n"
       "  tally verify resnet50/model.onnx resnet50/test_data_set_0 --atol 1e-4\n"
-      "  tally verify --recursive onnx/backend/test/data/node");
+      "  tally verify onnx/backend/test/data");
   command->callback([options, &action] { action = [options] { return verify_command(*options); }; });
 }
 

@@ -17,6 +17,7 @@ void add_profile(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_generate(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);
+void add_ops(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
 
 }  // namespace tally::tools

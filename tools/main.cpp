@@ -85,9 +85,10 @@ int main(int argc, char** argv) {
   return guarded(
       [&]() -> int {
         describe(app);
-        for (const auto add : {tally::tools::add_run, tally::tools::add_verify, tally::tools::add_eval,
-                               tally::tools::add_estimate, tally::tools::add_profile, tally::tools::add_bench,
-                               tally::tools::add_generate, tally::tools::add_explain, tally::tools::add_info})
+        for (const auto add :
+             {tally::tools::add_run, tally::tools::add_verify, tally::tools::add_eval, tally::tools::add_estimate,
+              tally::tools::add_profile, tally::tools::add_bench, tally::tools::add_generate, tally::tools::add_explain,
+              tally::tools::add_ops, tally::tools::add_info})
           add(app, action);
         try {
           app.parse(argc, argv);

@@ -3,17 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
-#include "tally/engine/onnx/reader.h"
+#include "tally/engine/onnx/operator_names.h"
 #include "tally/layers/registry.h"
 #include "tools/document.h"
+#include "tools/numbers.h"
 
 namespace tally::tools {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+/// Reasons that a row of the summary has room for, and cases that a reason names.
+constexpr size_t kShownReasons = 3, kShownCases = 2;
 
 std::string_view name_of(Outcome outcome) {
   switch (outcome) {
@@ -27,75 +31,143 @@ std::string_view name_of(Outcome outcome) {
   return "skipped";
 }
 
-std::string operators_of(const Graph& graph) {
-  std::set<std::string> names;
-  for (const Node& node : graph.nodes)
-    if (node.op != "Constant") names.insert(node.op);
-  if (names.empty()) return "(none)";
-  if (names.size() > 3) return fmt::format("({} operators)", names.size());
-  return fmt::format("{}", fmt::join(names, "+"));
+std::string case_name(const TreeCase& c) { return c.folder.filename().string(); }
+
+bool is_supported(const OperatorName& name) {
+  if (!name.domain.empty()) return false;
+  if (name.op == "Constant") return true;  // an initialiser once it is read
+  const auto rows = supported_operators();
+  return std::any_of(rows.begin(), rows.end(), [&](const SupportedOperator& row) { return row.op == name.op; });
 }
 
-/// The first operator of a graph that has no layer; empty: all have.
-std::string unknown_operator(const Graph& graph) {
-  for (const Node& node : graph.nodes)
-    if (!registry().knows(node)) return node.domain.empty() ? node.op : node.domain + "." + node.op;
-  return "";
+/// What keeps a model with these operators from being loaded, with whose fault it is; true where something does.
+bool note_obstacle(const std::set<OperatorName>& names, TreeCase& c) {
+  for (const OperatorName& name : names)
+    if (const std::string_view why = out_of_scope(name.domain, name.op); !why.empty()) {
+      c.kind = fmt::format("out of scope: {}", why);
+      c.reason = fmt::format("operator {} is {}", name.text(), c.kind);
+      return true;
+    }
+  for (const OperatorName& name : names)
+    if (!is_supported(name)) {
+      c.reason = c.kind = fmt::format("operator {} is not supported", name.text());
+      return true;
+    }
+  return false;
+}
+
+void note_operators(const std::set<OperatorName>& names, TreeCase& c) {
+  for (const OperatorName& name : names)
+    if (name.op != "Constant" || names.size() == 1) c.operators.insert(name.text());
+  if (names.empty()) c.operators.insert("(none)");
+}
+
+void compare(const fs::path& file, const LoadOptions& load, const Tolerance& tolerance, TreeCase& c) {
+  Context context(Model::load(file, load));
+  for (const fs::path& set : data_sets_near(file))
+    for (const OutputAgreement& output : check_data_set(context, set, tolerance).outputs) {
+      if (output.agreement.agrees()) continue;
+      c.outcome = Outcome::failed;
+      c.reason = set.filename().string() + ": " + describe_difference(output);
+      return;
+    }
+  c.outcome = Outcome::passed;
 }
 
 struct Counts {
   int64_t passed = 0, failed = 0, skipped = 0;
-  void add(Outcome outcome) { ++(outcome == Outcome::passed ? passed : outcome == Outcome::failed ? failed : skipped); }
+  std::vector<const TreeCase*> failures;
+  std::map<std::string, std::vector<const TreeCase*>> skips;  ///< by kind
+
+  void add(const TreeCase& c) {
+    ++(c.outcome == Outcome::passed ? passed : c.outcome == Outcome::failed ? failed : skipped);
+    if (c.outcome == Outcome::failed) failures.push_back(&c);
+    if (c.outcome == Outcome::skipped) skips[c.kind].push_back(&c);
+  }
+  int64_t cases() const { return passed + failed + skipped; }
+
+  /// Reasons of skips, the most frequent first.
+  std::vector<std::pair<std::string, std::vector<const TreeCase*>>> reasons() const {
+    std::vector<std::pair<std::string, std::vector<const TreeCase*>>> list(skips.begin(), skips.end());
+    std::stable_sort(list.begin(), list.end(),
+                     [](const auto& a, const auto& b) { return a.second.size() > b.second.size(); });
+    return list;
+  }
 };
 
-Table by_operator(const std::vector<TreeCase>& cases) {
-  std::map<std::string, Counts> counts;
+Counts count_all(const std::vector<TreeCase>& cases) {
   Counts all;
-  for (const TreeCase& c : cases) {
-    counts[c.operators].add(c.outcome);
-    all.add(c.outcome);
+  for (const TreeCase& c : cases) all.add(c);
+  return all;
+}
+
+std::map<std::string, Counts> count_by_operator(const std::vector<TreeCase>& cases) {
+  std::map<std::string, Counts> counts;
+  for (const TreeCase& c : cases)
+    for (const std::string& name : c.operators) counts[name].add(c);
+  return counts;
+}
+
+/// "failed: test_a, test_b … ; 3 out of scope: strings; 1 operator Foo is not supported".
+std::string explained(const Counts& counts) {
+  std::string words;
+  for (size_t i = 0; i < counts.failures.size() && i <= kShownCases; ++i)
+    words += i == kShownCases ? " …" : (i == 0 ? "failed: " : ", ") + case_name(*counts.failures[i]);
+  const auto reasons = counts.reasons();
+  for (size_t i = 0; i < reasons.size() && i <= kShownReasons; ++i) {
+    words += words.empty() ? "" : "; ";
+    words += i == kShownReasons ? fmt::format("{} more reasons", reasons.size() - kShownReasons)
+                                : fmt::format("{} {}", reasons[i].second.size(), reasons[i].first);
   }
+  return words;
+}
+
+Table by_operator(const std::vector<TreeCase>& cases) {
   Table table;
-  table.columns = {{"operators", "operators", Unit::text, "", 20},
+  table.columns = {{"operator", "operator", Unit::text, "", 16},
                    {"cases", "cases", Unit::count},
                    {"passed", "passed", Unit::count},
                    {"failed", "failed", Unit::count},
-                   {"skipped", "skipped", Unit::count}};
-  const auto row = [](const std::string& name, const Counts& c) -> std::vector<Cell> {
-    return {name, c.passed + c.failed + c.skipped, c.passed, c.failed, c.skipped};
+                   {"skipped", "skipped", Unit::count},
+                   {.key = "why", .title = "failed: where; skipped: why", .shrink_to = 24, .wraps = true}};
+  const auto row = [](const std::string& name, const Counts& c, const std::string& why) -> std::vector<Cell> {
+    return {name, c.cases(), c.passed, c.failed, c.skipped, why};
   };
-  for (const auto& [name, c] : counts) table.rows.push_back(row(name, c));
-  table.totals = row("total", all);
+  for (const auto& [name, c] : count_by_operator(cases)) table.rows.push_back(row(name, c, explained(c)));
+  table.totals = row("all, once each", count_all(cases), "");
   return table;
 }
 
-Table failures(const std::vector<TreeCase>& cases) {
+Table failure_table(const Counts& all) {
   Table table;
-  table.columns = {{"case", "case", Unit::text, "", 24}, {"difference", "difference", Unit::text, "", 40}};
-  for (const TreeCase& c : cases)
-    if (c.outcome == Outcome::failed) table.rows.push_back({c.folder.filename().string(), c.reason});
+  table.columns = {{.key = "case", .title = "case", .shrink_to = 24, .wraps = true},
+                   {.key = "difference", .title = "difference", .shrink_to = 40, .wraps = true}};
+  for (const TreeCase* c : all.failures) table.rows.push_back({case_name(*c), c->reason});
   return table;
 }
 
-/// Reasons of skips by frequency, each with a case.
-Table skips(const std::vector<TreeCase>& cases) {
-  std::map<std::string, std::pair<int64_t, std::string>> kinds;
-  for (const TreeCase& c : cases) {
-    if (c.outcome != Outcome::skipped) continue;
-    auto& [count, example] = kinds[c.kind];
-    if (++count == 1) example = c.folder.filename().string();
-  }
+Table skip_table(const Counts& all) {
   Table table;
   table.columns = {{"cases", "cases", Unit::count},
-                   {"reason", "reason", Unit::text, "", 40},
+                   {.key = "reason", .title = "reason", .shrink_to = 40, .wraps = true},
                    {"example", "e.g.", Unit::text, "", 20}};
-  for (const auto& [kind, found] : kinds) table.rows.push_back({found.first, kind, found.second});
-  std::stable_sort(table.rows.begin(), table.rows.end(),
-                   [](const auto& a, const auto& b) { return std::get<int64_t>(a[0]) > std::get<int64_t>(b[0]); });
+  for (const auto& [kind, found] : all.reasons())
+    table.rows.push_back({static_cast<int64_t>(found.size()), kind, case_name(*found.front())});
   return table;
+}
+
+nlohmann::ordered_json counts_json(const Counts& c) {
+  return {{"cases", c.cases()}, {"passed", c.passed}, {"failed", c.failed}, {"skipped", c.skipped}};
 }
 
 }  // namespace
+
+bool is_tree(const std::string& argument) {
+  std::error_code error;
+  if (!fs::is_directory(argument, error)) return false;
+  const fs::directory_iterator entries(argument, error);
+  return std::none_of(begin(entries), end(entries), [](const auto& e) { return e.path().extension() == ".onnx"; });
+}
 
 std::vector<fs::path> model_folders(const fs::path& root) {
   std::vector<fs::path> folders;
@@ -112,58 +184,68 @@ std::vector<fs::path> model_folders(const fs::path& root) {
 }
 
 TreeCase check_folder(const fs::path& folder, const LoadOptions& load, const Tolerance& tolerance) {
-  TreeCase c{folder, "(unreadable)", Outcome::skipped, "", ""};
+  TreeCase c{folder, {}, Outcome::skipped, "", ""};
+  const fs::path file = folder / "model.onnx";
   try {
-    const fs::path file = folder / "model.onnx";
-    const Graph graph = read_onnx(file, {.weights = false, .max_bytes = load.max_memory});
-    c.operators = operators_of(graph);
-    if (const std::string unknown = unknown_operator(graph); !unknown.empty()) {
-      c.reason = c.kind = "operator " + unknown + " is not supported";
-      return c;
-    }
-    Context context(Model::load(file, load));
-    c.outcome = Outcome::passed;
-    for (const fs::path& set : data_sets_near(file)) {
-      for (const OutputAgreement& output : check_data_set(context, set, tolerance).outputs) {
-        if (output.agreement.agrees() || c.outcome == Outcome::failed) continue;
-        c.outcome = Outcome::failed;
-        c.reason = set.filename().string() + ": " + describe_difference(output);
-      }
-    }
+    const std::set<OperatorName> names = operator_names(file, load.max_memory);
+    note_operators(names, c);
+    if (!note_obstacle(names, c)) compare(file, load, tolerance, c);
   } catch (const Error& e) {
-    c.outcome = Outcome::skipped;
+    if (e.code == ErrorCode::internal) c.outcome = Outcome::failed;
     c.reason = e.what();
-    c.kind = e.found + " " + e.required;
+    c.kind = e.node.empty() ? c.reason : c.reason.substr(e.node.size() + 2);  // behind "node: "
   } catch (const std::bad_alloc&) {
-    c.outcome = Outcome::skipped;
     c.reason = c.kind = "out of memory";
+  } catch (const std::exception& e) {
+    c.outcome = Outcome::failed;
+    c.reason = std::string("internal: ") + e.what();
   }
+  if (c.operators.empty()) c.operators.insert("(unreadable)");
   return c;
 }
 
-Report tree_report(const std::vector<TreeCase>& cases, const std::string& root) {
+std::string tolerance_text(const Tolerance& t) {
+  return fmt::format("|got − expected| ≤ {:g} + {:g}·|expected|", t.atol, t.rtol);
+}
+
+Report tree_report(const std::vector<TreeCase>& cases, const std::string& root, const Tolerance& tolerance) {
+  const Counts all = count_all(cases);
   Report report;
-  report.title = root + ": stored answers, by operator";
+  report.title = fmt::format("{}: {} of {} cases agree, {} failed, {} skipped", root, with_thousands(all.passed),
+                             with_thousands(all.cases()), with_thousands(all.failed), with_thousands(all.skipped));
+  report.facts = {tolerance_text(tolerance)};
   report.parts.push_back({"", by_operator(cases)});
-  if (Table table = failures(cases); !table.rows.empty()) report.parts.push_back({"Failed", std::move(table)});
-  if (Table table = skips(cases); !table.rows.empty()) report.parts.push_back({"Skipped", std::move(table)});
+  if (!all.failures.empty()) report.parts.push_back({"Failed", failure_table(all)});
+  if (!all.skips.empty()) report.parts.push_back({"Skipped", skip_table(all)});
+  report.notes = {"A case counts once under each operator that its graph holds, bodies and functions included."};
   return report;
 }
 
-nlohmann::ordered_json tree_document(const std::vector<TreeCase>& cases, Isa isa) {
+nlohmann::ordered_json tree_document(const std::vector<TreeCase>& cases, const Tolerance& tolerance, Isa isa) {
   using nlohmann::ordered_json;
+  const Counts all = count_all(cases);
   ordered_json document = new_document("verify", nullptr, isa);
+  document["rtol"] = tolerance.rtol;
+  document["atol"] = tolerance.atol;
+  document["passed"] = all.passed;
+  document["failed"] = all.failed;
+  document["skipped"] = all.skipped;
+  ordered_json operators = ordered_json::array();
+  for (const auto& [name, c] : count_by_operator(cases)) {
+    ordered_json item{{"operator", name}};
+    item.update(counts_json(c));
+    item["reasons"] = ordered_json::array();
+    for (const auto& [kind, found] : c.reasons())
+      item["reasons"].push_back({{"reason", kind}, {"cases", found.size()}});
+    operators.push_back(std::move(item));
+  }
+  document["operators"] = std::move(operators);
   ordered_json list = ordered_json::array();
-  Counts all;
   for (const TreeCase& c : cases) {
-    all.add(c.outcome);
     ordered_json item{{"case", c.folder.string()}, {"operators", c.operators}, {"outcome", name_of(c.outcome)}};
     if (!c.reason.empty()) item["reason"] = c.reason;
     list.push_back(std::move(item));
   }
-  document["passed"] = all.passed;
-  document["failed"] = all.failed;
-  document["skipped"] = all.skipped;
   document["cases"] = std::move(list);
   return document;
 }

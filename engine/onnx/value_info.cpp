@@ -56,11 +56,11 @@ void read_type(FieldReader m, ValueInfo& info, Budget& budget) {
         read_tensor_type(m.get_message(), info, budget);
         break;
       case bytes(type_field::sequence):
-        fail("", "a sequence", "must be a tensor");
+        fail("", "a sequence", "must be a tensor (out of scope: sequences)");
       case bytes(type_field::map):
         fail("", "a map", "must be a tensor");
       case bytes(type_field::optional):
-        fail("", "an optional", "must be a tensor");
+        fail("", "an optional", "must be a tensor (out of scope: optional values)");
       case bytes(type_field::sparse_tensor):
         fail("", "a sparse tensor", "must be a tensor");
       case bytes(type_field::opaque):

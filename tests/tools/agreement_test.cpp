@@ -31,6 +31,18 @@ TEST_CASE("elements agree within atol + rtol·|expected|") {
   CHECK(a.largest_difference == doctest::Approx(0.5));
 }
 
+TEST_CASE("neighbours of 16 bits agree, whatever the tolerance") {
+  const auto bits = [](DType type, const std::vector<uint16_t>& values) {
+    return Tensor::of<uint16_t>(type, {static_cast<int64_t>(values.size())}, values);
+  };
+  for (const DType type : {DType::bf16, DType::f16}) {
+    const Tensor expected = bits(type, {0x3f80, 0x8000, 0x4001});
+    CHECK(compare_tensors(bits(type, {0x3f81, 0x0001, 0x4000}), expected, 0, 0).agrees());
+    CHECK(compare_tensors(bits(type, {0x3f82, 0x8000, 0x4001}), expected, 0, 0).worst == 0);
+    CHECK(compare_tensors(bits(type, {0x3f80, 0x8000, 0x7fff}), expected, 0, 0).worst == 2);
+  }
+}
+
 TEST_CASE("NaN agrees with NaN alone, infinities with themselves") {
   const Tensor expected = floats({3}, {NAN, kInfinite, 1});
   CHECK(compare_tensors(floats({3}, {-NAN, kInfinite, 1.0001f}), expected, 1e-3, 0).agrees());
