@@ -1,4 +1,4 @@
-// Windows of `size` elements, w_i = a0 − a1·cos(2πi/N) + a2·cos(4πi/N) with N = size, or size − 1 where `periodic` is 0:
+// Windows of `size` elements, w_i = a0 − a1·cos(2πi/N) + a2·cos(4πi/N) with N = size, or size − 1 where not `periodic`:
 //   HannWindow      0.5, 0.5, 0
 //   HammingWindow   25/46, 21/46, 0
 //   BlackmanWindow  0.42, 0.5, 0.08

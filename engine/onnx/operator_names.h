@@ -15,8 +15,8 @@ struct OperatorName {
 };
 
 /// The operators that an ONNX model names, in bodies and in the model's own functions too (whose own names are left
-/// out), whatever else is wrong with it or not supported. Throws Error(model) where the bytes are no model, Error(limit)
-/// where the file has more than max_bytes.
+/// out), whatever else is wrong with it or not supported. Throws Error(model) where the bytes are no model,
+/// Error(limit) where the file has more than max_bytes or nests graphs too deep.
 std::set<OperatorName> operator_names(const std::filesystem::path& file, size_t max_bytes);
 
 }  // namespace tally

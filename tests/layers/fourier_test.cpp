@@ -119,7 +119,8 @@ GraphMaker dft(const Problem& p, const Tensor& x, int opset) {
   return g.node("DFT", names, "y", attributes, opset).output("y");
 }
 
-/// One rounding to the type (by way of float32 where it is shorter), of a sum of n numbers below √2 whose every stage and product errs by a few ULP.
+/// One rounding to the type (by way of float32 where it is shorter), of a sum of n numbers below √2 whose every stage
+/// and product errs by a few ULP.
 double allowed(DType type, double expected, int64_t n) {
   const double unit = type == DType::f64   ? 0x1p-53
                       : type == DType::f32 ? 0x1p-24
