@@ -91,6 +91,7 @@ std::string kernels_text(const OperatorFacts& facts) {
   if (facts.runs == Runs::at_load) return "at load";
   if (facts.runs == Runs::never) return "view";
   const auto groups = kernel_groups(facts);
+  if (groups.empty()) return "";
   if (groups.size() == 1) return kernel_words(groups[0].first);
   // What most types have comes last, without their names.
   const auto most = std::max_element(groups.begin(), groups.end(),
