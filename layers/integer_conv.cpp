@@ -34,23 +34,18 @@ IntegerConvShape integer_conv_shape(const WindowAttributes& window, int64_t grou
 }
 
 Cost integer_conv_cost(const IntegerConvShape& s, const std::string& who) {
-  const auto& [z, y, x] = s.axes;
-  const Factor N{"N", s.N}, M{"M", s.M}, depth{"(C/g)", s.group_inputs()};
+  constexpr const char *kOut[] = {"oD", "oH", "oW"}, *kKernel[] = {"kD", "kH", "kW"};
+  constexpr const char* kTaps[] = {"Σtaps_z", "Σtaps_y", "Σtaps_x"};
+  std::vector<Factor> all = {{"N", s.N}, {"M", s.M}}, inside = {{"N", s.N}, {"M", s.M}, {"(C/g)", s.group_inputs()}};
+  for (size_t a = 3 - s.rank; a < 3; ++a) all.push_back({kOut[a], s.axes[a].out});
+  all.push_back({"(C/g)", s.group_inputs()});
+  for (size_t a = 3 - s.rank; a < 3; ++a) {
+    all.push_back({kKernel[a], s.axes[a].kernel});
+    inside.push_back({kTaps[a], s.axes[a].inside_taps()});
+  }
   Cost cost;
   cost.textbook = true;
-  cost.formulas = {
-      product(who, "macs",
-              {N,
-               M,
-               {"oD", z.out},
-               {"oH", y.out},
-               {"oW", x.out},
-               depth,
-               {"kD", z.kernel},
-               {"kH", y.kernel},
-               {"kW", x.kernel}}),
-      product(who, "macs_nopad",
-              {N, M, depth, {"Σtaps_z", z.inside_taps()}, {"Σtaps_y", y.inside_taps()}, {"Σtaps_x", x.inside_taps()}})};
+  cost.formulas = {product(who, "macs", all), product(who, "macs_nopad", inside)};
   cost.macs = cost.formulas[0].value;
   cost.macs_nopad = cost.formulas[1].value;
   return cost;
