@@ -29,6 +29,9 @@ struct Context::Impl {
   BufferTable table;
   std::vector<Runnable> steps;
   std::unique_ptr<Team> team;
+  const KernelTable* kernels = nullptr;            ///< those that do not count
+  bool alone = false;                              ///< one thread runs it all
+  int64_t run_steps = 0;                           ///< time steps that a run takes of a timeline: one, or none
   std::vector<std::vector<Tally>> thread_tallies;  ///< [thread][row], so that threads share no line
 
   explicit Impl(CompiledModel m) : model(std::move(m)) {}
@@ -82,6 +85,9 @@ struct Context::Impl {
     table = std::move(addresses);
     steps = std::move(runnables);
     team = std::move(new_team);
+    kernels = &kernel_table(plan->isa, false);
+    alone = team->size() == 1;
+    run_steps = plan->timeline ? 1 : 0;
     trips = {};
     thread_tallies = std::move(new_tallies);
     reset();
@@ -110,13 +116,30 @@ struct Context::Impl {
     for (std::vector<Tally>& tallies : thread_tallies) std::fill(tallies.begin(), tallies.end(), Tally{});
   }
 
-  void run(bool count, RunRecord* record) noexcept {
-    const KernelTable& kernels = kernel_table(plan->isa, count);
-    if (team->size() == 1)
-      run_thread(0, kernels, count, record);
+  /// One thread, nothing recorded: all that stands between two time steps of a small net. Instructions here are not
+  /// free where others wait for results: what a core has waiting (320 on Zen 4) must reach from the last activation of
+  /// one step to the first sums of the next.
+  void run_alone() noexcept {
+    trips.left = plan->max_trips;
+    const RunEnv env{kernels, nullptr, position, &trips};
+    for (const Runnable& r : steps) r.step->run(env, 0, r.items);
+    position += run_steps;
+  }
+
+  void run() noexcept {
+    if (alone)
+      run_alone();
     else
-      team->run([&](int thread) noexcept { run_thread(thread, kernels, count, record); });
-    if (plan->timeline) ++position;
+      run_recorded(false, nullptr);
+  }
+
+  void run_recorded(bool count, RunRecord* record) noexcept {
+    const KernelTable& chosen = count ? kernel_table(plan->isa, true) : *kernels;
+    if (alone)
+      run_thread(0, chosen, count, record);
+    else
+      team->run([&](int thread) noexcept { run_thread(thread, chosen, count, record); });
+    position += run_steps;
   }
 
   /// Only the first thread runs loops.
@@ -248,13 +271,14 @@ Tensor Context::output_tensor(size_t index) const {
 
 void Context::run() noexcept {
   Impl& impl = *impl_;
-  if (impl.plan != nullptr) impl.run(false, nullptr);
+  if (impl.plan != nullptr) impl.run();
 }
 
 void Context::step() noexcept {
-  run();
-  const Impl& impl = *impl_;
-  if (impl.plan == nullptr || !impl.plan->timeline) return;
+  Impl& impl = *impl_;
+  if (impl.plan == nullptr) return;
+  impl.run();
+  if (!impl.plan->timeline) return;
   for (const auto& [output, input] : impl.plan->timeline->carries) {
     const auto from = static_cast<size_t>(impl.plan->outputs[output].buffer);
     const auto to = static_cast<size_t>(impl.plan->inputs[input].buffer);
@@ -284,13 +308,13 @@ void Context::run_recorded(RunRecord& record) noexcept {
   if (impl.plan == nullptr) return;
   std::fill(record.ticks.begin(), record.ticks.end(), 0);
   if (record.count) impl.clear_tallies();
-  impl.run(record.count, &record);
+  impl.run_recorded(record.count, &record);
   if (record.count) read_tallies(record);
 }
 
 void Context::run_counting() noexcept {
   Impl& impl = *impl_;
-  if (impl.plan != nullptr) impl.run(true, nullptr);
+  if (impl.plan != nullptr) impl.run_recorded(true, nullptr);
 }
 
 void Context::read_tallies(RunRecord& record) noexcept {
