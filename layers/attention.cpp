@@ -16,25 +16,32 @@ namespace {
 
 constexpr const char* kNames[] = {"Q", "K", "V", "attn_mask", "past_key", "past_value", "nonpad_kv_seqlen"};
 
-/// Batch, heads, rows and width of an operand.
-struct Heads {
-  int64_t B = 1, H = 0, N = 0, width = 0;
-};
-
-Heads heads_of(const std::string& who, const char* name, const Operand& operand, HeadLayout layout, int64_t heads) {
+Heads heads_of(const std::string& who, const char* name, const Operand& operand, const HeadView& view, int64_t heads) {
   const Shape& s = operand.shape;
-  if (layout == HeadLayout::apart) {
+  if (view.layout == HeadLayout::apart) {
     if (s.size() != 4) fail(who, text(name, " of shape ", to_string(s)), "must be [batch, heads, rows, elements]");
     if (heads > 0 && s[1] != heads)
       fail(who, text(name, " of shape ", to_string(s)), text("must have ", heads, " heads"));
     return {s[0], s[1], s[2], s[3]};
   }
-  if (s.size() == 4 && s[2] == heads) return {s[0], s[2], s[1], s[3]};
+  if (view.layout == HeadLayout::merged) {
+    if (s.size() != 3 || heads <= 0 || s[0] % heads != 0)
+      fail(who, text(name, " of shape ", to_string(s)), text("must be [batch · ", heads, " heads, rows, elements]"));
+    return {s[0] / heads, heads, s[1], s[2]};
+  }
+  const size_t rows = view.layout == HeadLayout::rows_first ? 0 : 1;
+  if (s.size() == 4 && s[2] == heads) return {s[1 - rows], s[2], s[rows], s[3]};
   if (s.size() != 2 && s.size() != 3)
     fail(who, text(name, " of shape ", to_string(s)), "must be [batch, rows, heads · elements]");
+  const int64_t B = s.size() == 3 ? s[1 - rows] : 1, N = s.size() == 3 ? s[rows] : s[0];
+  if (view.width > 0) {
+    const int64_t end = view.column + (heads - 1) * view.head_stride + view.width;
+    if (s.back() < end) fail(who, text(name, " of shape ", to_string(s)), text("must have ", end, " columns"));
+    return {B, heads, N, view.width};
+  }
   if (heads <= 0 || s.back() % heads != 0)
     fail(who, text(name, " of shape ", to_string(s)), text("must have a last extent divisible by ", heads, " heads"));
-  return {s.size() == 3 ? s[0] : 1, heads, s[s.size() - 2], s.back() / heads};
+  return {B, heads, N, s.back() / heads};
 }
 
 int64_t positive_int(const Node& node, const char* key) {
@@ -46,8 +53,24 @@ int64_t positive_int(const Node& node, const char* key) {
 }  // namespace
 
 int row_axis(HeadLayout layout, size_t rank) {
-  if (layout == HeadLayout::apart) return static_cast<int>(rank) - 2;
+  if (layout == HeadLayout::rows_first) return 0;
+  if (layout != HeadLayout::interleaved) return static_cast<int>(rank) - 2;
   return rank == 4 ? 1 : static_cast<int>(rank) - 2;
+}
+
+HeadStrides head_strides(const HeadView& view, const Shape& shape, const Heads& x) {
+  const int64_t columns = view.width > 0 ? shape.back() : x.H * x.width;
+  const int64_t head = view.width > 0 ? view.head_stride : x.width;
+  switch (view.layout) {
+    case HeadLayout::interleaved:
+      return {x.N * columns, head, columns};
+    case HeadLayout::rows_first:
+      return {columns, head, x.B * columns};
+    case HeadLayout::apart:
+    case HeadLayout::merged:
+      break;
+  }
+  return {x.H * x.N * x.width, x.N * x.width, x.width};
 }
 
 Attention::Attention(const Node& node) : Layer(node) {
@@ -71,11 +94,11 @@ Attention::Attention(const Node& node) : Layer(node) {
 }
 
 AttentionExtents Attention::extents(Operands in) const {
-  const bool flat = in[kQ].shape.size() == 3 && spec_.q == HeadLayout::apart && spec_.q_heads > 0;
-  const auto layout = [&](HeadLayout own) { return flat ? HeadLayout::interleaved : own; };
-  const Heads q = heads_of(label(), "Q", in[kQ], layout(spec_.q), spec_.q_heads);
-  const Heads k = heads_of(label(), "K", in[kK], layout(spec_.k), spec_.kv_heads);
-  const Heads v = heads_of(label(), "V", in[kV], layout(spec_.v), spec_.kv_heads);
+  const bool flat = in[kQ].shape.size() == 3 && spec_.q.layout == HeadLayout::apart && spec_.q_heads > 0;
+  const auto view = [&](const HeadView& own) { return flat ? HeadView(HeadLayout::interleaved) : own; };
+  const Heads q = heads_of(label(), "Q", in[kQ], view(spec_.q), spec_.q_heads);
+  const Heads k = heads_of(label(), "K", in[kK], view(spec_.k), spec_.kv_heads);
+  const Heads v = heads_of(label(), "V", in[kV], view(spec_.v), spec_.kv_heads);
   AttentionExtents x{q.B, q.N, k.N, 0, q.H, k.H, q.width, v.width};
   const auto differ = [&](const char* what, const char* a, int64_t left, const char* b, int64_t right) {
     if (left != right) fail(label(), text(a, " with ", left, " ", what), text("must have ", right, " like ", b));
@@ -112,6 +135,25 @@ Role Attention::role(int input, Operands in) const {
   return input <= kV ? Role::weight : input <= kPastValue ? Role::activation : Role::free;
 }
 
+Shape Attention::output_shape(Operands in, const AttentionExtents& x) const {
+  const bool flat = in[kQ].shape.size() == 3 && spec_.q.layout == HeadLayout::apart;
+  const HeadLayout layout = flat ? HeadLayout::interleaved : spec_.y;
+  const int rank = flat ? 3 : spec_.y_rank;
+  const auto together = [&](int64_t a, int64_t b, const char* what) {
+    const std::optional<int64_t> extent = checked_multiply(a, b);
+    if (!extent) fail(label(), what, "must fit 63 bits", ErrorCode::limit);
+    return *extent;
+  };
+  if (layout == HeadLayout::apart) return {x.B, x.H, x.N, x.e};
+  if (layout == HeadLayout::merged) return {together(x.B, x.H, "batches · heads"), x.N, x.e};
+  const bool rows_first = layout == HeadLayout::rows_first;
+  const int64_t outer = rows_first ? x.N : x.B, inner = rows_first ? x.B : x.N;
+  if (rank == 4) return {outer, inner, x.H, x.e};
+  const int64_t width = together(x.H, x.e, "heads · elements");
+  if (rank == 3) return {outer, inner, width};
+  return {together(outer, inner, "batches · rows"), width};
+}
+
 std::vector<TensorType> Attention::infer(Operands in) const {
   require_inputs(label(), in, 3, 7);
   for (size_t i = 0; i < in.size(); ++i) {
@@ -136,16 +178,7 @@ std::vector<TensorType> Attention::infer(Operands in) const {
   if (has_operand(in, kSeqLen) && in[kSeqLen].shape != Shape{x.B})
     fail(label(), text("nonpad_kv_seqlen of shape ", to_string(in[kSeqLen].shape)),
          text("must have shape [", x.B, "]"));
-  const bool flat = in[kQ].shape.size() != 4 && spec_.q == HeadLayout::apart;
-  const int rank = flat ? 3 : spec_.y_rank;
-  Shape y = {x.B, x.H, x.N, x.e};
-  if (flat || spec_.y == HeadLayout::interleaved) {
-    const std::optional<int64_t> width = checked_multiply(x.H, x.e);
-    if (!width) fail(label(), "heads · elements", "must fit 63 bits", ErrorCode::limit);
-    y = {x.B, x.N, *width};
-    if (rank == 4) y = {x.B, x.N, x.H, x.e};
-    if (rank == 2) y = {x.N, *width};  // one batch
-  }
+  const Shape y = output_shape(in, x);
   return {{type, y}, {type, {x.B, x.G, x.M, x.d}}, {in[kV].dtype, {x.B, x.G, x.M, x.e}}, {type, {x.B, x.H, x.N, x.M}}};
 }
 
@@ -173,7 +206,7 @@ Cost Attention::cost(Operands in, std::span<const TensorType>) const {
   cost.elementwise = cost.formulas[2].value + cost.formulas[3].value;
   cost.special = cost.formulas[4].value;
   if (spec_.causal && heads * x.N * M > 0 && !has_operand(in, kSeqLen)) {
-    AttentionArgs args = kernel_arguments({spec_, x, 1, in, {}, label()}, spec_.k, spec_.v);
+    AttentionArgs args = kernel_arguments({spec_, x, 1, in, {}, label()});
     cost.macs_masked = causal_products(args);
     cost.formulas.push_back({"macs_masked", "B·H·(N·M − pairs under the causal mask)·(d+e)", "", cost.macs_masked});
   }

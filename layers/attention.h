@@ -9,8 +9,35 @@
 
 namespace tally {
 
-/// How heads lie in an operand: apart [B, H, N, d], or interleaved [B, N, H·d] or [B, N, H, d].
-enum class HeadLayout : uint8_t { apart, interleaved };
+/// How heads lie in an operand: apart [B, H, N, d]; interleaved [B, N, H·d] or [B, N, H, d]; rows_first [N, B, H·d] or
+/// [N, B, H, d]; merged [B·H, N, d].
+enum class HeadLayout : uint8_t { apart, interleaved, rows_first, merged };
+
+/// The heads that an operand is read for. Where they fill it the layout says all; else its last dimension holds more
+/// (queries, keys and values of one product side by side): `width` elements of a head from `column` on, those of the
+/// next `head_stride` further.
+struct HeadView {
+  HeadLayout layout = HeadLayout::apart;
+  int64_t column = 0, head_stride = 0, width = 0;  ///< width 0: they fill it
+
+  HeadView() = default;
+  HeadView(HeadLayout own) : layout(own) {}  // NOLINT: a layout is the view of all that it holds
+  HeadView(HeadLayout own, int64_t first, int64_t stride, int64_t d)
+      : layout(own), column(first), head_stride(stride), width(d) {}
+};
+
+/// Batches, heads, rows and width of an operand.
+struct Heads {
+  int64_t B = 1, H = 0, N = 0, width = 0;
+};
+
+/// Strides of an operand: of a batch, a head, a row.
+struct HeadStrides {
+  int64_t batch = 0, head = 0, row = 0;
+};
+
+/// Of an operand of `shape` with these heads.
+HeadStrides head_strides(const HeadView& view, const Shape& shape, const Heads& heads);
 
 /// What a node fixes of its attention; extents come from the operands.
 struct AttentionSpec {
@@ -20,8 +47,10 @@ struct AttentionSpec {
   double softcap = 0;           ///< 0: none
   int qk_mode = 0;              ///< what output 3 is: 0 scores, 1 after softcap, 2 after the mask, 3 after softmax
   bool double_softmax = false;  ///< softmax_precision asks for float64
-  HeadLayout q = HeadLayout::apart, k = HeadLayout::apart, v = HeadLayout::apart, y = HeadLayout::apart;
-  int y_rank = 4;
+  HeadView q, k, v;
+  HeadLayout y = HeadLayout::apart;
+  int y_rank = 4;              ///< 2: the first two dimensions of 3 as one
+  bool merged_mask = false;    ///< a mask of rank 3 is [B·H, N, M]
   bool trailing_mask = false;  ///< opset 24: a mask with fewer columns is continued by −∞
   std::string estimate_source;
 };
@@ -58,6 +87,8 @@ class Attention : public Layer {
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
 
  protected:
+  Shape output_shape(Operands in, const AttentionExtents& x) const;
+
   AttentionSpec spec_;
 };
 

@@ -1,5 +1,6 @@
 // Attention in plain loops, a row of scores at a time: every element type, every output; sums in double.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 
@@ -46,7 +47,8 @@ struct HostAttention {
   AttentionSpec spec;
   AttentionExtents x;
   double scale = 1;
-  AttentionArgs at;  ///< strides
+  AttentionArgs at;                ///< strides
+  std::array<int64_t, 3> first{};  ///< elements of Q, K and V before the first that is read
   AttentionTask::MaskStrides mask;
   bool masked = false, counted = false;
   Read read_q = nullptr, read_v = nullptr, read_mask = nullptr;
@@ -70,10 +72,10 @@ struct HostAttention {
     const int64_t g = h / (x.H / x.G), out = ((b * x.H + h) * x.N + i) * x.M;
     const int64_t keys = counted ? reinterpret_cast<const int64_t*>(p[4])[b] : x.M;
     const int64_t offset = x.P > 0 || !counted ? x.P : keys - x.N;
-    const int64_t q = b * at.q_batch + h * at.q_head + i * at.q_row;
+    const int64_t q = first[0] + b * at.q_batch + h * at.q_head + i * at.q_row;
     double largest = -INFINITY, sum = 0;
     for (int64_t j = 0; j < x.M; ++j) {
-      const int64_t k = b * at.k_batch + g * at.k_head + j * at.k_row;
+      const int64_t k = first[1] + b * at.k_batch + g * at.k_head + j * at.k_row;
       double s = 0;
       for (int64_t c = 0; c < x.d; ++c) s += read_q(p[0], q + c) * read_q(p[1], k + c);
       s *= scale;
@@ -97,7 +99,7 @@ struct HostAttention {
     for (int64_t c = 0; c < x.e; ++c) {
       double value = 0;
       for (int64_t j = 0; j < x.M; ++j)
-        value += score[j] * read_v(p[2], b * at.v_batch + g * at.v_head + j * at.v_row + c);
+        value += score[j] * read_v(p[2], first[2] + b * at.v_batch + g * at.v_head + j * at.v_row + c);
       write_y(p[5], y + c, value);
     }
   }
@@ -122,7 +124,8 @@ void prepare_attention_host(const AttentionTask& task, const Candidate& candidat
   run.x = x;
   if (x.d + x.e == 0 && !task.wants(Attention::kQk)) run.x.N = 0;  // any number of queries takes no room
   run.scale = task.scale;
-  run.at = kernel_arguments(task, k.layout, v.layout);
+  run.at = kernel_arguments(task, k, v);
+  run.first = {task.spec.q.column, k.view.column, v.view.column};
   run.masked = task.has(Attention::kMask);
   run.counted = task.has(Attention::kSeqLen);
   if (run.masked) {

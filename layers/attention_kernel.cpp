@@ -13,8 +13,9 @@
 namespace tally {
 
 AttentionTask::MaskStrides AttentionTask::mask_strides() const {
-  const Shape& mask = in[Attention::kMask].shape;
+  Shape mask = in[Attention::kMask].shape;
   const Shape wanted = {x.B, x.H, x.N, x.M};
+  if (spec.merged_mask && mask.size() == 3 && mask[0] == x.B * x.H) mask = {x.B, x.H, mask[1], mask[2]};
   const auto refuse = [&] {
     fail(label, text("attn_mask of shape ", to_string(mask)), text("must broadcast to ", to_string(wanted)));
   };
@@ -36,17 +37,7 @@ AttentionTask::MaskStrides AttentionTask::mask_strides() const {
   return strides;
 }
 
-HeadStrides head_strides(HeadLayout layout, int64_t heads, int64_t rows, int64_t width) {
-  if (layout == HeadLayout::apart) return {heads * rows * width, rows * width, width};
-  return {rows * heads * width, width, heads * width};
-}
-
 namespace {
-
-/// The layouts of Q, K, V and Y as the operands' ranks have them.
-HeadLayout layout_of(const AttentionTask& task, HeadLayout own) {
-  return task.in[Attention::kQ].shape.size() == 3 && task.spec.q == HeadLayout::apart ? HeadLayout::interleaved : own;
-}
 
 /// True where the kernel can read the mask as it lies; else it is first brought into the form of a full float mask.
 bool mask_as_it_lies(const AttentionTask& task) {
@@ -60,9 +51,7 @@ bool mask_as_it_lies(const AttentionTask& task) {
 
 /// The kernel's arguments with the mask's kind and strides.
 AttentionArgs masked_arguments(const AttentionTask& task) {
-  const bool kept = !task.has(Attention::kPastKey);
-  AttentionArgs args = kernel_arguments(task, kept ? layout_of(task, task.spec.k) : HeadLayout::apart,
-                                        kept ? layout_of(task, task.spec.v) : HeadLayout::apart);
+  AttentionArgs args = task.has(Attention::kPastKey) ? kernel_arguments(task, Rows{}, Rows{}) : kernel_arguments(task);
   if (!mask_as_it_lies(task)) {
     const bool per_head = task.has(Attention::kMask) && task.mask_strides().head != 0;
     args.mask_kind = MaskKind::additive;
@@ -132,7 +121,19 @@ BufferId build_mask(const AttentionTask& task, const AttentionArgs& args, Prepar
 
 }  // namespace
 
-AttentionArgs kernel_arguments(const AttentionTask& task, HeadLayout k, HeadLayout v) {
+HeadView view_of_operand(const AttentionTask& task, const HeadView& own) {
+  const bool flat = task.in[Attention::kQ].shape.size() == 3 && task.spec.q.layout == HeadLayout::apart;
+  return flat ? HeadView(HeadLayout::interleaved) : own;
+}
+
+AttentionArgs kernel_arguments(const AttentionTask& task) {
+  const auto rows = [&](int input, const HeadView& own) {
+    return Rows{-1, view_of_operand(task, own), task.in[static_cast<size_t>(input)].shape};
+  };
+  return kernel_arguments(task, rows(Attention::kK, task.spec.k), rows(Attention::kV, task.spec.v));
+}
+
+AttentionArgs kernel_arguments(const AttentionTask& task, const Rows& k, const Rows& v) {
   const AttentionExtents& x = task.x;
   AttentionArgs args;
   args.batch = x.B;
@@ -147,10 +148,11 @@ AttentionArgs kernel_arguments(const AttentionTask& task, HeadLayout k, HeadLayo
     head = s.head;
     row = s.row;
   };
-  set(head_strides(layout_of(task, task.spec.q), x.H, x.N, x.d), args.q_batch, args.q_head, args.q_row);
-  set(head_strides(k, x.G, x.M, x.d), args.k_batch, args.k_head, args.k_row);
-  set(head_strides(v, x.G, x.M, x.e), args.v_batch, args.v_head, args.v_row);
-  set(head_strides(layout_of(task, task.spec.y), x.H, x.N, x.e), args.y_batch, args.y_head, args.y_row);
+  const HeadView q = view_of_operand(task, task.spec.q), y = view_of_operand(task, task.spec.y);
+  set(head_strides(q, task.in[Attention::kQ].shape, {x.B, x.H, x.N, x.d}), args.q_batch, args.q_head, args.q_row);
+  set(head_strides(k.view, k.shape, {x.B, x.G, x.M, x.d}), args.k_batch, args.k_head, args.k_row);
+  set(head_strides(v.view, v.shape, {x.B, x.G, x.M, x.e}), args.v_batch, args.v_head, args.v_row);
+  set(head_strides(y, {}, {x.B, x.H, x.N, x.e}), args.y_batch, args.y_head, args.y_row);
   args.scale = static_cast<float>(task.scale);
   args.softcap = static_cast<float>(task.spec.softcap);
   args.causal = task.spec.causal;
@@ -177,26 +179,29 @@ Rows concatenated_rows(const AttentionTask& task, int input, int past, int outpu
   const AttentionExtents& x = task.x;
   const int64_t width = input == Attention::kK ? x.d : x.e;
   const int64_t bytes = bits_of(task.in[static_cast<size_t>(input)].dtype) / 8;
-  const HeadLayout layout = layout_of(task, input == Attention::kK ? task.spec.k : task.spec.v);
+  const HeadView view = view_of_operand(task, input == Attention::kK ? task.spec.k : task.spec.v);
+  const Shape& shape = task.in[static_cast<size_t>(input)].shape;
   const BufferId source = p.input(input).buffer;
   const bool constant = task.in[static_cast<size_t>(input)].constant != nullptr;
   const bool has_past = task.has(past);
-  if (!has_past && !task.wants(output)) return {source, layout, constant};
+  if (!has_past && !task.wants(output)) return {source, view, shape, constant};
   const bool wanted = task.wants(output);
   const BufferId target =
       wanted ? p.output(output).buffer : p.add_scratch(static_cast<size_t>(bytes * x.B * x.G * x.M * width));
-  const auto copy = [&](BufferId from, HeadLayout from_layout, int64_t rows, int64_t first, bool from_constant) {
-    const HeadStrides a = head_strides(from_layout, x.G, rows, width);
+  const auto copy = [&](CopyEnd from, const HeadView& from_view, const Shape& from_shape, int64_t rows, int64_t first) {
+    const HeadStrides a = head_strides(from_view, from_shape, {x.B, x.G, rows, width});
     const CopyArgs args =
         copy_args({{x.B, a.batch, x.G * x.M * width}, {x.G, a.head, x.M * width}, {rows, a.row, width}, {width, 1, 1}},
                   bytes, task.label);
-    add_copy_step(p, args, {from, 0, from_constant}, {target, first * width});
+    add_copy_step(p, args, from, {target, first * width});
   };
-  if (has_past)
-    copy(p.input(past).buffer, HeadLayout::apart, x.P, 0, task.in[static_cast<size_t>(past)].constant != nullptr);
-  copy(source, layout, x.new_keys(), x.P, constant);
+  if (has_past) {
+    const Operand& old = task.in[static_cast<size_t>(past)];
+    copy({p.input(past).buffer, 0, old.constant != nullptr}, HeadLayout::apart, old.shape, x.P, 0);
+  }
+  copy({source, view.column, constant}, view, shape, x.new_keys(), x.P);
   // Without a past the rows can be read where they come from.
-  return has_past ? Rows{target, HeadLayout::apart, false} : Rows{source, layout, constant};
+  return has_past ? Rows{target, HeadLayout::apart, {}, false} : Rows{source, view, shape, constant};
 }
 
 void prepare_attention_kernel(const AttentionTask& task, const Candidate& candidate, Preparation& p) {
@@ -224,10 +229,12 @@ void prepare_attention_kernel(const AttentionTask& task, const Candidate& candid
   move(v.constant, loads.v, &Planned::loaded_weights);
   move(own_mask, loads.mask, &Planned::loaded_scratch);
   move(mask >= 0 && !own_mask && task.in[Attention::kMask].constant, loads.mask, &Planned::loaded_weights);
-  std::vector<PointerBinding> pointers = {{offsetof(AttentionArgs, q), p.input(Attention::kQ).buffer},
-                                          {offsetof(AttentionArgs, k), k.buffer},
-                                          {offsetof(AttentionArgs, v), v.buffer},
-                                          {offsetof(AttentionArgs, y), p.output(Attention::kY).buffer}};
+  constexpr int64_t kFloat = sizeof(float);
+  std::vector<PointerBinding> pointers = {
+      {offsetof(AttentionArgs, q), p.input(Attention::kQ).buffer, kFloat * task.spec.q.column},
+      {offsetof(AttentionArgs, k), k.buffer, kFloat * k.view.column},
+      {offsetof(AttentionArgs, v), v.buffer, kFloat * v.view.column},
+      {offsetof(AttentionArgs, y), p.output(Attention::kY).buffer}};
   if (mask >= 0) pointers.push_back({offsetof(AttentionArgs, mask), mask});
   p.add_kernel<[](const KernelTable& t) { return t.attention; }>(args, std::move(pointers), planned, candidate.cycles);
 }

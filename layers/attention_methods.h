@@ -24,14 +24,21 @@ struct AttentionTask {
   MaskStrides mask_strides() const;
 };
 
-/// Strides of an operand with these extents: of a batch, a head, a row.
-struct HeadStrides {
-  int64_t batch = 0, head = 0, row = 0;
+/// The view of an operand as the operands' ranks have it: those of ONNX's node may have rank 3.
+HeadView view_of_operand(const AttentionTask& task, const HeadView& own);
+
+/// Keys or values as the kernel reads them.
+struct Rows {
+  BufferId buffer = -1;
+  HeadView view;
+  Shape shape;
+  bool constant = false;
 };
-HeadStrides head_strides(HeadLayout layout, int64_t heads, int64_t rows, int64_t width);
 
 /// The kernel's arguments, pointers and mask aside; keys and values as they lie in `k` and `v`.
-AttentionArgs kernel_arguments(const AttentionTask& task, HeadLayout k, HeadLayout v);
+AttentionArgs kernel_arguments(const AttentionTask& task, const Rows& k, const Rows& v);
+/// Without a past: keys and values as they lie in their operands.
+AttentionArgs kernel_arguments(const AttentionTask& task);
 
 /// The kernel that streams over keys: float32, no qk_matmul_output.
 bool attention_kernel_serves(const AttentionTask& task);
@@ -43,11 +50,6 @@ void list_attention_host(const AttentionTask& task, std::vector<Candidate>& list
 void prepare_attention_host(const AttentionTask& task, const Candidate& candidate, Preparation& preparation);
 
 /// past and new rows one after another: present[b, g, :, :], heads apart. `output`: kPresentKey or kPresentValue.
-struct Rows {
-  BufferId buffer = -1;
-  HeadLayout layout = HeadLayout::apart;
-  bool constant = false;
-};
 Rows concatenated_rows(const AttentionTask& task, int input, int past, int output, Preparation& preparation);
 
 }  // namespace tally

@@ -1,12 +1,13 @@
 // Attention spelled out: MatMul(Q, Kᵀ) → scale → mask → Softmax → MatMul(V), with heads split, moved and merged by
-// Reshape and Transpose, keys and values repeated for the query heads that share them, and causal masks kept as
-// constants. The whole becomes one layer that reads [B, N, H·d] as it lies and never writes the scores.
+// Reshape and Transpose (or kept with the batch in one dimension), queries, keys and values cut out of one product, keys
+// and values repeated for the query heads that share them, and causal masks kept as constants. The whole becomes one
+// layer that reads its operands as they lie and never writes the scores.
 #include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "tally/layers/absorb.h"
-#include "tally/layers/attention.h"
+#include "tally/layers/attention_heads.h"
 #include "tally/layers/linear.h"
 #include "tally/layers/pattern.h"
 
@@ -14,23 +15,19 @@ namespace tally {
 
 namespace {
 
-/// Values from here down leave no weight in float32 beside any score that is not as low itself.
-constexpr double kHidden = -9.99e8;
+/// Where a causal mask puts values from here down, they leave no weight in float32 beside any score that is not about as
+/// low itself. Exporters write −10⁴, −10⁹, the lowest float or −∞.
+constexpr double kHidden = -9.99e3;
 
-/// Axes of a rank-4 value by what they are.
-enum Axis : size_t { kBatch, kHead, kRow, kElement };
-using Axes = std::array<Axis, 4>;
+/// Layers that an operand is followed back through.
+constexpr size_t kLongestWay = 16;
 
-constexpr Axes kApart = {kBatch, kHead, kRow, kElement};
-constexpr Axes kInterleaved = {kBatch, kRow, kHead, kElement};
-
-/// Where an operand was found before it was brought into heads.
-struct Source {
+/// A tensor that the elements of an operand, or of the result, can be addressed in.
+struct Stop {
   ValueId value = kAbsent;
-  HeadLayout layout = HeadLayout::apart;
-  int64_t heads = 0;
+  StridedRead read;
   double factor = 1;
-  size_t taken = 0;  ///< nodes of the match up to here
+  int node = -1;  ///< whose other side it is
 };
 
 class AttentionMatch {
@@ -39,32 +36,26 @@ class AttentionMatch {
 
   bool run() {
     if (!find_weights() || !find_context()) return false;
-    find_merge();
-    const std::optional<Source> q = walk(match_.in(scores_, 0), kApart);
-    const std::optional<Source> k = walk(match_.in(scores_, 1), {kBatch, kHead, kElement, kRow});
-    const std::optional<Source> v = walk(match_.in(context_, 1), kApart);
-    if (!q || !k || !v || k->heads != v->heads || v->factor != 1 || q->heads % k->heads != 0) return false;
-    if (!match_.closed(last_)) return false;
-    AttentionSpec spec;
-    spec.q_heads = q->heads;
-    spec.kv_heads = k->heads;
-    spec.scale = scale_ * q->factor * k->factor;
-    spec.softcap = softcap_;
-    spec.causal = causal_;
-    spec.q = q->layout;
-    spec.k = k->layout;
-    spec.v = v->layout;
-    spec.y = y_layout_;
-    spec.y_rank = static_cast<int>(match_.shape(match_.out(last_)).size());
-    spec.estimate_source = "attention recognised in the graph";
+    q_way_ = way_back(match_.in(scores_, 0), false);
+    k_way_ = way_back(match_.in(scores_, 1), true);
+    v_way_ = way_back(match_.in(context_, 1), false);
+    y_way_ = way_on();
+    if (!choose()) return false;
+    for (size_t i = 1; i <= best_.y.stop; ++i) match_.take(y_way_[i].node);
+    const int last = y_way_[best_.y.stop].node;
+    if (!match_.closed(last)) return false;
+    AttentionSpec spec = chosen_spec(match_.shape(match_.out(last)).size());
     Node node;
-    node.name = rewriter_.node(last_).name;
+    node.name = rewriter_.node(last).name;
     node.op = "Attention";
-    std::vector<ValueId> inputs = {q->value, k->value, v->value};
+    std::vector<ValueId> inputs = {q_way_[best_.q.stop].value, k_way_[best_.k.stop].value, v_way_[best_.v.stop].value};
     if (mask_ != kAbsent) inputs.push_back(mask_);
     auto layer = std::make_shared<Attention>(node, std::move(spec));
-    if (!match_.gives_output(*layer, inputs, last_)) return false;  // extents that broadcast otherwise
-    match_.replace(last_, "Attention", std::move(layer), std::move(inputs));
+    if (!match_.gives_output(*layer, inputs, last)) return false;  // extents that broadcast otherwise
+    match_.replace(last, "Attention", std::move(layer), std::move(inputs));
+    for (const auto& [way, end] :
+         {std::pair(&q_way_, best_.q.stop), std::pair(&k_way_, best_.k.stop), std::pair(&v_way_, best_.v.stop)})
+      drop_unread(*way, end, last);
     return true;
   }
 
@@ -73,7 +64,8 @@ class AttentionMatch {
   bool find_weights() {
     if (match_.inputs(scores_) != 2) return false;
     const ValueId first = match_.out(scores_);
-    if (match_.dtype(first) != DType::f32 || match_.shape(first).size() != 4 || element_count(match_.shape(first)) == 0)
+    const Shape& shape = match_.shape(first);
+    if (match_.dtype(first) != DType::f32 || (shape.size() != 3 && shape.size() != 4) || element_count(shape) == 0)
       return false;
     match_.take(scores_);
     ValueId at = scaled(first);
@@ -140,7 +132,7 @@ class AttentionMatch {
 
   ValueId take_mask(ValueId at, int node, ValueId mask, bool inverted, double fill = -INFINITY) {
     const Shape& scores = match_.shape(at);
-    if (match_.shape(match_.out(node)) != scores || match_.shape(mask).size() > 4) return at;
+    if (match_.shape(match_.out(node)) != scores || match_.shape(mask).size() > scores.size()) return at;
     const Shape& shape = match_.shape(mask);
     if (shape.empty() || (shape.back() != scores.back())) return at;
     const bool boolean = match_.dtype(mask) == DType::boolean;
@@ -162,8 +154,8 @@ class AttentionMatch {
   /// True where key j is hidden from query i exactly where j > i, and every other one is left alone.
   static bool is_causal(const Tensor& mask, const Shape& scores, bool boolean, bool inverted) {
     const Shape& shape = mask.shape();
-    if (shape.size() < 2 || shape[shape.size() - 2] != scores[2] || scores[2] < 2) return false;
-    const int64_t N = scores[2], M = scores[3], elements = mask.elements();
+    const int64_t N = scores[scores.size() - 2], M = scores.back(), elements = mask.elements();
+    if (shape.size() < 2 || shape[shape.size() - 2] != N || N < 2) return false;
     const auto hidden_at = [&](int64_t i) -> std::optional<bool> {
       if (boolean) return (mask.values<uint8_t>()[static_cast<size_t>(i)] != 0) == inverted;
       const float value = mask.values<float>()[static_cast<size_t>(i)];
@@ -183,137 +175,179 @@ class AttentionMatch {
     const ValueId weights = match_.out(weights_);
     context_ = match_.read_by(weights, "MatMul");
     if (context_ < 0 || match_.inputs(context_) != 2 || match_.in(context_, 0) != weights) return false;
-    if (match_.shape(match_.out(context_)).size() != 4) return false;
-    match_.take(context_);
-    last_ = context_;
-    return true;
-  }
-
-  /// Transpose to [B, N, H, e] and Reshape to [B, N, H·e].
-  void find_merge() {
-    const int transpose = match_.read_by(match_.out(context_), "Transpose");
-    if (transpose < 0 || permutation(transpose) != std::vector<size_t>{0, 2, 1, 3}) return;
-    match_.take(transpose);
-    last_ = transpose;
-    y_layout_ = HeadLayout::interleaved;
-    const int reshape = match_.read_by(match_.out(transpose), "Reshape");
-    if (reshape < 0) return;
-    const Shape &apart = match_.shape(match_.out(transpose)), &merged = match_.shape(match_.out(reshape));
-    const Shape rows = {apart[0], apart[1], apart[2] * apart[3]}, one = {apart[1], apart[2] * apart[3]};
-    if (merged != rows && !(apart[0] == 1 && merged == one)) return;
-    match_.take(reshape);
-    last_ = reshape;
-  }
-
-  std::vector<size_t> permutation(int node) const {
-    const auto* offer = dynamic_cast<const OffersTransposition*>(rewriter_.node(node).layer.get());
-    return offer ? offer->permutation(match_.shape(match_.in(node, 0)).size()) : std::vector<size_t>{};
-  }
-
-  /// Back from an operand of a product with these axes to where its rows come from. Keeps what it took of the way; what
-  /// it finds must have heads apart or interleaved.
-  std::optional<Source> walk(ValueId value, Axes axes) {
-    if (match_.shape(value).size() != 4) return {};
-    Source at{value, HeadLayout::apart, match_.shape(value)[position(axes, kHead)], 1, match_.taken()};
-    std::optional<Source> found;
-    while (true) {
-      if (axes == kApart || axes == kInterleaved) {
-        at.layout = axes == kApart ? HeadLayout::apart : HeadLayout::interleaved;
-        at.taken = match_.taken();
-        found = at;
-      }
-      if (rewriter_.sole_consumer(at.value) < 0) break;
-      if (step_transpose(at, axes) || step_factor(at) || step_repeat(at, axes)) continue;
-      if (step_merge(at, axes)) {
-        at.taken = match_.taken();
-        found = at;
-      }
-      break;
+    const Shape &scores = match_.shape(match_.out(scores_)), &y = match_.shape(match_.out(context_));
+    const size_t rank = scores.size();
+    heads_ = rank == 4 ? scores[0] * scores[1] : scores[0];
+    N_ = scores[rank - 2];
+    M_ = scores[rank - 1];
+    // Nothing broadcasts, so that every operand has an index of its own for every head.
+    for (ValueId id : {match_.in(scores_, 0), match_.in(scores_, 1), match_.in(context_, 1), match_.out(context_)}) {
+      const Shape& shape = match_.shape(id);
+      if (shape.size() != rank || !std::equal(shape.begin(), shape.end() - 2, scores.begin())) return false;
     }
-    if (found) match_.give_back(found->taken);
-    return found;
-  }
-
-  static size_t position(const Axes& axes, Axis axis) {
-    return static_cast<size_t>(std::find(axes.begin(), axes.end(), axis) - axes.begin());
-  }
-
-  bool step_transpose(Source& at, Axes& axes) {
-    const int node = match_.made_by(at.value, "Transpose");
-    if (node < 0) return false;
-    const std::vector<size_t> perm = permutation(node);
-    if (perm.size() != 4) return false;
-    Axes before{};
-    for (size_t i = 0; i < 4; ++i) before[perm[i]] = axes[i];
-    axes = before;
-    match_.take(node);
-    at.value = match_.in(node, 0);
+    d_ = match_.shape(match_.in(scores_, 0)).back();
+    e_ = y.back();
+    match_.take(context_);
     return true;
   }
 
-  bool step_factor(Source& at) {
-    const int node = rewriter_.producer(at.value);
-    if (node < 0 || match_.inputs(node) != 2) return false;
+  /// Batch and head, row, element.
+  StridedRead dense(ValueId value, bool turned) const {
+    const Shape& shape = match_.shape(value);
+    StridedRead read = StridedRead::of(shape);
+    if (shape.size() == 4) read = joined(std::move(read), 0, 1);
+    if (turned) std::swap(read.indices[1], read.indices[2]);
+    return read;
+  }
+
+  /// Back from an operand of a product to where its elements come from.
+  std::vector<Stop> way_back(ValueId value, bool turned) {
+    std::vector<Stop> way = {{value, dense(value, turned), 1, -1}};
+    while (way.size() < kLongestWay) {
+      const Stop& at = way.back();
+      const int node = rewriter_.producer(at.value);
+      if (node < 0) break;
+      if (const std::optional<Stop> before = before_factor(node, at)) {
+        way.push_back(*before);
+        continue;
+      }
+      std::optional<StridedRead> read = read_before(rewriter_, at.value, at.read);
+      if (!read) break;
+      way.push_back({match_.in(node, 0), std::move(*read), at.factor, node});
+    }
+    return way;
+  }
+
+  std::optional<Stop> before_factor(int node, const Stop& at) const {
+    if (match_.inputs(node) != 2) return {};
     for (size_t i = 0; i < 2; ++i) {
       const ValueId data = match_.in(node, i);
       const std::optional<double> factor = rewriter_.value(data).constant ? std::nullopt : factor_of(node, data);
-      if (!factor) continue;
-      at.factor *= *factor;
-      match_.take(node);
-      at.value = data;
-      return true;
+      if (factor) return Stop{data, at.read, at.factor * *factor, node};
     }
-    return false;
+    return {};
   }
 
-  /// Unsqueeze, Expand, Reshape behind the head axis: every key head serves several query heads.
-  bool step_repeat(Source& at, const Axes& axes) {
-    const int merge = match_.made_by(at.value, "Reshape");
-    const int expand = merge < 0 ? -1 : match_.made_by(match_.in(merge, 0), "Expand");
-    if (expand < 0 || match_.read_by(match_.out(expand), "Reshape") < 0) return false;
-    const ValueId narrow = match_.in(expand, 0);
-    int split = match_.made_by(narrow, "Unsqueeze");
-    if (split < 0) split = match_.made_by(narrow, "Reshape");
-    if (split < 0 || rewriter_.sole_consumer(narrow) < 0) return false;
-    const ValueId source = match_.in(split, 0);
-    const Shape &few = match_.shape(source), &many = match_.shape(at.value);
-    if (few.size() != 4) return false;
-    const size_t head = position(axes, kHead);
-    Shape one = few, repeated = few;
-    one.insert(one.begin() + static_cast<std::ptrdiff_t>(head) + 1, 1);
-    if (few[head] <= 0 || many[head] % few[head] != 0) return false;
-    repeated.insert(repeated.begin() + static_cast<std::ptrdiff_t>(head) + 1, many[head] / few[head]);
-    Shape merged = few;
-    merged[head] = many[head];
-    if (match_.shape(narrow) != one || match_.shape(match_.out(expand)) != repeated || many != merged) return false;
-    match_.take(merge);
-    match_.take(expand);
-    match_.take(split);
-    at.value = source;
-    at.heads = few[head];
-    return true;
+  /// On from the context to where heads are merged.
+  std::vector<Stop> way_on() {
+    std::vector<Stop> way = {{match_.out(context_), dense(match_.out(context_), false), 1, context_}};
+    while (way.size() < kLongestWay) {
+      const int node = rewriter_.sole_consumer(way.back().value);
+      if (node < 0 || rewriter_.node(node).outputs.size() != 1 || match_.in(node, 0) != way.back().value) break;
+      const std::string& op = rewriter_.node(node).op;
+      if (op != "Transpose" && rewriter_.node(node).layer->view_of() != 0) break;
+      std::optional<StridedRead> read = read_after(rewriter_, node, way.back().read);
+      if (!read) break;
+      way.push_back({match_.out(node), std::move(*read), 1, node});
+    }
+    return way;
   }
 
-  /// Reshape from [B, N, H·d] (or, of one batch, [N, H·d]) to [B, N, H, d].
-  bool step_merge(Source& at, const Axes& axes) {
-    const int node = match_.made_by(at.value, "Reshape");
-    if (node < 0 || axes != kInterleaved) return false;
-    const Shape &split = match_.shape(at.value), &whole = match_.shape(match_.in(node, 0));
-    const Shape rows = {split[0], split[1], split[2] * split[3]}, one = {split[1], split[2] * split[3]};
-    if (whole != rows && !(split[0] == 1 && whole == one)) return false;
-    match_.take(node);
-    at.value = match_.in(node, 0);
-    at.layout = HeadLayout::interleaved;
-    return true;
+  // ------------------------------------------------------------------------------------------------------------ choice
+
+  struct Chosen {
+    size_t stop = 0;
+    HeadView view;
+  };
+  struct Choice {
+    int64_t H = 0, G = 0;
+    Chosen q, k, v, y;
+    size_t steps() const { return q.stop + k.stop + v.stop + y.stop; }
+  };
+
+  /// The furthest stop of a way at which the heads can be read.
+  std::optional<Chosen> furthest(const std::vector<Stop>& way, const HeadExtents& x) const {
+    for (size_t i = way.size(); i-- > 0;)
+      if (const auto view = head_view(match_.shape(way[i].value), way[i].read, x)) return Chosen{i, *view};
+    return {};
+  }
+
+  /// The result is dense, so that a rank of 2 says all.
+  std::optional<Chosen> furthest_result(const HeadExtents& x) const {
+    for (size_t i = y_way_.size(); i-- > 0;) {
+      Shape shape = match_.shape(y_way_[i].value);
+      if (shape.size() == 2 && x.B * x.N == shape[0]) {
+        for (const Shape& rows : {Shape{x.B, x.N, shape[1]}, Shape{x.N, x.B, shape[1]}})
+          if (const auto view = head_view(rows, y_way_[i].read, x); view && view->layout != HeadLayout::merged)
+            return Chosen{i, *view};
+        continue;
+      }
+      if (const auto view = head_view(shape, y_way_[i].read, x)) return Chosen{i, *view};
+    }
+    return {};
+  }
+
+  std::optional<Choice> choice(int64_t H, int64_t shared) const {
+    const int64_t B = heads_ / H;
+    const auto q = furthest(q_way_, {B, H, N_, d_, 1}), k = furthest(k_way_, {B, H, M_, d_, shared}),
+               v = furthest(v_way_, {B, H, M_, e_, shared}), y = furthest_result({B, H, N_, e_, 1});
+    if (!q || !k || !v || !y || v_way_[v->stop].factor != 1) return {};
+    return Choice{H, H / shared, *q, *k, *v, *y};
+  }
+
+  /// How many heads a batch has, where the graph keeps both in one dimension, and how many of them share keys.
+  bool choose() {
+    const Shape& scores = match_.shape(match_.out(scores_));
+    std::vector<int64_t> heads = {heads_};
+    if (scores.size() == 4) {
+      heads = {scores[1]};
+    } else {
+      for (const std::vector<Stop>* way : {&q_way_, &k_way_, &v_way_, &y_way_})
+        for (const Stop& stop : *way)
+          if (!stop.read.indices[0].empty()) heads.push_back(stop.read.indices[0].back().extent);
+      heads.push_back(1);
+    }
+    std::optional<Choice> best;
+    for (int64_t H : heads) {
+      if (heads_ % H != 0) continue;
+      std::vector<int64_t> sharing = {1};
+      for (const Stop& stop : k_way_)
+        for (const Digit& digit : stop.read.indices[0])
+          if (digit.stride == 0 && H % digit.extent == 0) sharing.push_back(digit.extent);
+      for (int64_t shared : sharing)
+        if (const auto found = choice(H, shared); found && (!best || found->steps() > best->steps())) best = found;
+    }
+    if (best) best_ = *best;
+    return best.has_value();
+  }
+
+  AttentionSpec chosen_spec(size_t y_rank) const {
+    AttentionSpec spec;
+    spec.q_heads = best_.H;
+    spec.kv_heads = best_.G;
+    spec.scale = scale_ * q_way_[best_.q.stop].factor * k_way_[best_.k.stop].factor;
+    spec.softcap = softcap_;
+    spec.causal = causal_;
+    spec.q = best_.q.view;
+    spec.k = best_.k.view;
+    spec.v = best_.v.view;
+    spec.y = best_.y.view.layout;
+    spec.y_rank = static_cast<int>(y_rank);
+    spec.merged_mask = match_.shape(match_.out(scores_)).size() == 3;
+    spec.estimate_source = "attention recognised in the graph";
+    return spec;
+  }
+
+  /// The layers read past, those that nobody else reads.
+  void drop_unread(const std::vector<Stop>& way, size_t end, int heir) {
+    for (size_t i = 1; i <= end; ++i) {
+      const int node = way[i].node;
+      if (rewriter_.node(node).dead) continue;
+      for (ValueId id : rewriter_.node(node).outputs)
+        if (id != kAbsent && (rewriter_.is_output(id) || !rewriter_.consumers(id).empty())) return;
+      rewriter_.remove(node, heir);
+    }
   }
 
   Rewriter& rewriter_;
   Match match_;
-  int scores_, weights_ = -1, context_ = -1, last_ = -1;
+  int scores_, weights_ = -1, context_ = -1;
+  int64_t heads_ = 0, N_ = 0, M_ = 0, d_ = 0, e_ = 0;  ///< heads_: of all batches
+  std::vector<Stop> q_way_, k_way_, v_way_, y_way_;
+  Choice best_;
   double scale_ = 1, softcap_ = 0;
   bool causal_ = false;
   ValueId mask_ = kAbsent;
-  HeadLayout y_layout_ = HeadLayout::apart;
 };
 
 }  // namespace

@@ -17,6 +17,8 @@ namespace {
 class CacheRow final : public Step {
  public:
   int64_t batches = 0, heads = 0, width = 0, capacity = 0;
+  int64_t first = 0;    ///< element of the source where head 0 begins
+  HeadStrides strides;  ///< of the source
   BufferId source = -1, cache = -1;
 
   std::unique_ptr<BoundStep> bind(const BufferTable& buffers) const override {
@@ -36,7 +38,8 @@ class CacheRow final : public Step {
     void run(const RunEnv& env, int64_t, int64_t) const noexcept override {
       const int64_t row = std::min(env.position, step->capacity - 1);
       for (int64_t i = 0; i < step->batches * step->heads; ++i)
-        std::memcpy(to + (i * step->capacity + row) * step->width, from + i * step->width,
+        std::memcpy(to + (i * step->capacity + row) * step->width,
+                    from + step->first + i / step->heads * step->strides.batch + i % step->heads * step->strides.head,
                     static_cast<size_t>(step->width) * sizeof(float));
       if (!env.tally) return;
       const int64_t bytes = 4 * step->batches * step->heads * step->width;
@@ -51,6 +54,7 @@ class CachedAttention final : public Step {
  public:
   AttentionArgs args;  ///< keys: the cache's capacity
   BufferId q = -1, k = -1, v = -1, mask = -1, y = -1;
+  int64_t first_query = 0;  ///< element of Q where head 0 begins
 
   std::unique_ptr<BoundStep> bind(const BufferTable& buffers) const override {
     auto bound = std::make_unique<Bound>();
@@ -58,7 +62,7 @@ class CachedAttention final : public Step {
       return id < 0 ? nullptr : reinterpret_cast<float*>(buffers.address[static_cast<size_t>(id)]);
     };
     bound->args = args;
-    bound->args.q = at(q);
+    bound->args.q = at(q) + first_query;
     bound->args.k = at(k);
     bound->args.v = at(v);
     bound->args.mask = at(mask);
@@ -122,6 +126,7 @@ class AttentionStep final : public Attention {
     auto step = std::make_unique<CachedAttention>();
     step->args = arguments(p.inputs(), capacity_, p.geometry());
     step->q = p.input(kQ).buffer;
+    step->first_query = spec_.q.column;
     step->k = k;
     step->v = v;
     step->y = p.output(kY).buffer;
@@ -153,7 +158,7 @@ class AttentionStep final : public Attention {
   AttentionArgs arguments(Operands in, int64_t keys, const Geometry& g) const {
     const AttentionExtents x = extents(in);
     const AttentionTask task{spec_, x, scale(x), in, {}, label()};
-    AttentionArgs args = kernel_arguments(task, HeadLayout::apart, HeadLayout::apart);
+    AttentionArgs args = kernel_arguments(task, Rows{}, Rows{});
     args.causal = false;  // what is cached is the past
     args.keys = keys;
     args.k_row = x.d;
@@ -183,6 +188,10 @@ class AttentionStep final : public Attention {
     step->heads = x.G;
     step->width = width;
     step->capacity = capacity_;
+    const AttentionTask task{spec_, x, 1, p.inputs(), {}, label()};
+    const HeadView view = view_of_operand(task, input == kK ? spec_.k : spec_.v);
+    step->first = view.column;
+    step->strides = head_strides(view, p.inputs()[static_cast<size_t>(input)].shape, {x.B, x.G, int64_t{1}, width});
     step->source = p.input(input).buffer;
     step->cache = p.add_state(static_cast<size_t>(*bytes), name_ + " " + what, {}, static_cast<size_t>(row_bytes));
     const BufferId cache = step->cache;
@@ -201,9 +210,9 @@ class AttentionStep final : public Attention {
 StreamStep stream_attention(const Attention& whole, Operands in, std::span<const int> time_axes) {
   const AttentionSpec& spec = whole.spec();
   const AttentionExtents x = whole.extents(in);
-  const bool flat = in[Attention::kQ].shape.size() == 3 && spec.q == HeadLayout::apart;
-  const auto rows_axis = [&](HeadLayout own, int input) {
-    return row_axis(flat ? HeadLayout::interleaved : own, in[static_cast<size_t>(input)].shape.size());
+  const bool flat = in[Attention::kQ].shape.size() == 3 && spec.q.layout == HeadLayout::apart;
+  const auto rows_axis = [&](const HeadView& own, int input) {
+    return row_axis(flat ? HeadLayout::interleaved : own.layout, in[static_cast<size_t>(input)].shape.size());
   };
   const auto axis = [&](int i) {
     return static_cast<size_t>(i) < time_axes.size() ? time_axes[static_cast<size_t>(i)] : kNoTimeAxis;
@@ -214,6 +223,7 @@ StreamStep stream_attention(const Attention& whole, Operands in, std::span<const
   const size_t y_rank = flat ? 3 : static_cast<size_t>(spec.y_rank);
   step.time_axes = {row_axis(flat ? HeadLayout::interleaved : spec.y, y_rank), kNoTimeAxis, kNoTimeAxis, kNoTimeAxis};
   const bool keys_stay = axis(Attention::kK) == kNoTimeAxis && axis(Attention::kV) == kNoTimeAxis;
+  if (y_rank == 2 && x.B > 1) return refuse("merges its time axis with the batch");
   // Said first, whatever axis is tried: it is what the reader of the message must know.
   if (!spec.causal && !keys_stay) return refuse("attends to later time steps (no causal mask)");
   if (axis(Attention::kQ) != rows_axis(spec.q, Attention::kQ)) return refuse("its queries are not the time steps");

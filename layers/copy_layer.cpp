@@ -36,6 +36,19 @@ std::vector<Candidate> CopyLayer::candidates(const PlanContext& context, Operand
   return list;
 }
 
+std::optional<Move> CopyLayer::whole_move(Operands in, std::span<const TensorType> out, int output) const {
+  std::vector<Placement> y(out.size());
+  for (size_t k = 0; k < out.size(); ++k)
+    if (out[k].dtype != DType::undefined) y[k] = expected_placement(out[k], Layout::plain, 1);
+  std::optional<Move> only;
+  for (Move& move : moves(in, expected_placement(in[0], Layout::plain, 1), y)) {
+    if (move.output != output) continue;
+    if (only || move.input != 0 || move.y_offset != 0) return {};
+    only = std::move(move);
+  }
+  return only;
+}
+
 void CopyLayer::prepare(const Candidate&, Preparation& p) const {
   std::vector<Placement> y;
   for (size_t k = 0; k < p.outputs().size(); ++k) y.push_back(p.output(static_cast<int>(k)));

@@ -1,6 +1,8 @@
 #pragma once
 // Layers that only move elements whose places are known when a plan is made: Slice, Split, Expand, Tile, DepthToSpace,
 // … Each says which boxes of its inputs go where; one base plans and runs the copies, whatever the element type.
+#include <optional>
+
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/placement.h"
 
@@ -13,8 +15,16 @@ struct Move {
   int64_t x_offset = 0, y_offset = 0;
 };
 
+/// A layer of which an output may be one box of input 0, moved: Transpose, Slice, Split, Gather of neighbours, Expand.
+class MovesWhole {
+ public:
+  virtual ~MovesWhole() = default;
+  /// The copy that makes the whole of output `output`, all tensors plain; nothing where it takes more than one.
+  virtual std::optional<Move> whole_move(Operands in, std::span<const TensorType> out, int output) const = 0;
+};
+
 /// Input 0 is the data; the other inputs (shapes, axes, repeats) are known when a plan is made.
-class CopyLayer : public Layer {
+class CopyLayer : public Layer, public MovesWhole {
  public:
   using Layer::Layer;
 
@@ -25,6 +35,7 @@ class CopyLayer : public Layer {
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType> out) const override;
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
+  std::optional<Move> whole_move(Operands in, std::span<const TensorType> out, int output) const override;
 
  protected:
   /// May data and outputs lie channels_last, where their types do?

@@ -6,6 +6,19 @@
 
 namespace tally {
 
+void check_dropout(const std::string& who, Operands in);
+
+void check_dropout(const std::string& who, Operands in) {
+  const auto value = [&](size_t i) -> const Tensor* {
+    return in.size() > i && in[i].present ? in[i].constant : nullptr;
+  };
+  const Tensor *ratio = value(1), *training = value(2);
+  if (!training || !training->has_data() || training->to_int64().at(0) == 0) return;
+  // Exporters keep training_mode=true of what was called with a ratio of 0.
+  if (ratio && ratio->has_data() && ratio->elements() == 1 && ratio->to_double()[0] == 0) return;
+  fail(who, "training_mode=true", "must be false (out of scope: training)");
+}
+
 namespace {
 
 class DropoutMask final : public Layer {
@@ -21,8 +34,7 @@ class DropoutMask final : public Layer {
     require_inputs(label(), in, 1, 3);
     if (!with_number_type(in[0].dtype, [](auto) {}))
       fail(label(), text("data of type ", name_of(in[0].dtype)), "must be a number");
-    if (in.size() > 2 && in[2].present && in[2].constant->to_int64().at(0) != 0)
-      fail(label(), "training_mode=true", "must be false (out of scope: training)");
+    check_dropout(label(), in);
     return {{in[0].dtype, in[0].shape}, {boolean_ ? DType::boolean : in[0].dtype, in[0].shape}};
   }
 

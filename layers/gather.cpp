@@ -1,6 +1,6 @@
 // Gather: Y[…, j, …] = X[…, indices[j], …], the axis of X replaced by the axes of the indices: embedding tables, and
 // single elements of shapes.
-#include "tally/layers/copy_steps.h"
+#include "tally/layers/copy_layer.h"
 #include "tally/layers/gather_step.h"
 #include "tally/layers/indices.h"
 #include "tally/layers/stream_axes.h"
@@ -42,7 +42,7 @@ class OnlyStep final : public Layer {
 
 /// Operands: X, indices (int32 or int64). Indices known at load are checked there; others that lie outside read the
 /// nearest row, as a run cannot fail.
-class Gather final : public Layer {
+class Gather final : public Layer, public MovesWhole {
  public:
   explicit Gather(const Node& node) : Layer(node), name_(node.name), axis_(node.get_int("axis", 0)) {}
 
@@ -100,6 +100,12 @@ class Gather final : public Layer {
                     {y.buffer, run.begin * row});
   }
 
+  std::optional<Move> whole_move(Operands in, std::span<const TensorType>, int) const override {
+    const std::optional<std::vector<IndexRun>> runs = constant_runs(in);
+    if (!runs || runs->size() != 1) return {};
+    return Move{0, 0, run_loops(in, runs->front()), runs->front().first * row_elements(in)};
+  }
+
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const auto at = static_cast<int>(axis(in));
     const int t = time_axes[kX], t_index = time_axes[kIndices];
@@ -149,11 +155,13 @@ class Gather final : public Layer {
     return index_runs(indices->to_int64(), in[kX].shape[axis(in)], kMaxRuns);
   }
 
-  CopyArgs run_args(Operands in, const IndexRun& run) const {
+  std::vector<CopyLoop> run_loops(Operands in, const IndexRun& run) const {
     const GatherArgs a = args(in);
     const int64_t row = row_elements(in);
-    return copy_args({{a.outer, a.n * row, a.count * row}, {run.count, run.step * row, row}, {row, 1, 1}},
-                     element_bytes(in), label());
+    return {{a.outer, a.n * row, a.count * row}, {run.count, run.step * row, row}, {row, 1, 1}};
+  }
+  CopyArgs run_args(Operands in, const IndexRun& run) const {
+    return copy_args(run_loops(in, run), element_bytes(in), label());
   }
 
   std::string name_;

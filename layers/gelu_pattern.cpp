@@ -1,5 +1,4 @@
-// Activations spelled out: Gelu = x/2 · (1 + erf(x/√2)), its tanh form x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))), and
-// Swish = x · sigmoid(x).
+// Gelu spelled out: x/2 · (1 + erf(x/√2)), and its tanh form x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))).
 #include <array>
 #include <cmath>
 #include <numbers>
@@ -129,22 +128,6 @@ class GeluMatch {
 bool recognise_gelu(Rewriter& rewriter, int index) {
   const std::string& op = rewriter.node(index).op;
   return (op == "Erf" || op == "Tanh") && GeluMatch(rewriter, index).run();
-}
-
-/// Sigmoid of what it is multiplied with.
-bool recognise_swish(Rewriter& rewriter, int index) {
-  const TypedNode& node = rewriter.node(index);
-  if (node.op != "Sigmoid" || node.inputs.size() != 1 || node.outputs.size() != 1) return false;
-  Match match(rewriter);
-  const ValueId x = node.inputs[0];
-  const int mul = match.read_by(node.outputs[0], "Mul");
-  if (mul < 0 || match.other(mul, node.outputs[0]) != x || match.dtype(x) != DType::f32) return false;
-  auto layer = layer_like(rewriter, mul, "Swish", 24, {}, {x});
-  if (!layer || !match.gives_output(*layer, {x}, mul)) return false;
-  match.take(index);
-  match.take(mul);
-  match.replace(mul, "Swish", std::move(layer), {x});
-  return true;
 }
 
 }  // namespace tally

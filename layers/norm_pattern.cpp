@@ -1,4 +1,4 @@
-// LayerNormalization and RMSNormalization over the last axis, spelled out as exporters do before opset 17 and 23:
+// LayerNormalization and RMSNormalization over the last axes, spelled out as exporters do before opset 17 and 23:
 //   d = x − mean(x);  d / √(mean(d²) + ε) · scale + bias
 //   x / √(mean(x²) + ε) · scale
 #include <cmath>
@@ -8,6 +8,12 @@
 namespace tally {
 
 namespace {
+
+Tensor filled_tensor(Shape shape, float value) {
+  Tensor tensor(DType::f32, std::move(shape));
+  for (float& element : tensor.mutable_values<float>()) element = value;
+  return tensor;
+}
 
 class NormMatch {
  public:
@@ -35,14 +41,25 @@ class NormMatch {
   }
 
  private:
-  /// ReduceMean over the last axis, kept with extent 1.
-  bool means_rows(int node) const {
+  /// ReduceMean over the last axes, kept with extent 1; the first one found says how many.
+  bool means_rows(int node) {
     if (rewriter_.node(node).op != "ReduceMean" || rewriter_.node(node).outputs.size() != 1) return false;
     Shape wanted = match_.shape(match_.in(node, 0));
-    if (wanted.empty() || wanted.back() < 2) return false;
-    wanted.back() = 1;
-    return match_.shape(match_.out(node)) == wanted;
+    width_ = 1;
+    for (size_t axes = 1; axes <= wanted.size(); ++axes) {
+      int64_t& extent = wanted[wanted.size() - axes];
+      width_ *= extent;
+      extent = 1;
+      if (match_.shape(match_.out(node)) != wanted) continue;
+      const bool agrees = axes_ == 0 || axes_ == axes;
+      axes_ = axes;
+      return agrees && width_ >= 2;
+    }
+    return false;
   }
+
+  /// The extents that are normalised.
+  Shape normalised(const Shape& x) const { return {x.end() - static_cast<std::ptrdiff_t>(axes_), x.end()}; }
 
   bool squares(int node, ValueId d) const {
     const TypedNode& n = rewriter_.node(node);
@@ -107,11 +124,10 @@ class NormMatch {
     const int node = match_.read_by(y, op);
     const ValueId id = node < 0 ? kAbsent : match_.other(node, y);
     if (id == kAbsent || !rewriter_.constant(id) || match_.dtype(id) != match_.dtype(y)) return kAbsent;
-    const int64_t width = match_.shape(y).back();
-    const Shape& shape = match_.shape(id);
-    if (shape.empty() || shape.back() != width || element_count(shape) != width ||
-        match_.shape(match_.out(node)) != match_.shape(y))
-      return kAbsent;
+    Shape shape = match_.shape(id);
+    const Shape wanted = normalised(match_.shape(y));
+    while (shape.size() > wanted.size() && shape.front() == 1) shape.erase(shape.begin());
+    if (shape != wanted || match_.shape(match_.out(node)) != match_.shape(y)) return kAbsent;
     match_.take(node);
     at = node;
     return id;
@@ -119,36 +135,28 @@ class NormMatch {
 
   bool replace(int last, ValueId x, ValueId scale, ValueId bias, double epsilon, bool centred) {
     const char* op = centred ? "LayerNormalization" : "RMSNormalization";
-    const int64_t width = match_.shape(x).back();
+    const Shape width = normalised(match_.shape(x));
     std::vector<ValueId> inputs = {x, scale};
     if (bias != kAbsent) inputs.push_back(bias);
     auto layer = layer_like(rewriter_, last, op, centred ? 17 : 23,
-                            {{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(epsilon)}}, inputs);
+                            {{"axis", -static_cast<int64_t>(axes_)}, {"epsilon", static_cast<float>(epsilon)}}, inputs);
     if (!layer) return false;
-    if (scale == kAbsent) inputs[1] = rewriter_.add_constant(ones(width), rewriter_.node(last).name + " ones");
+    if (scale == kAbsent)
+      inputs[1] = rewriter_.add_constant(filled_tensor(width, 1), rewriter_.node(last).name + " ones");
     for (size_t i = 1; i < inputs.size(); ++i)
-      if (match_.shape(inputs[i]).size() != 1) inputs[i] = flattened(inputs[i]);
+      if (match_.shape(inputs[i]) != width)
+        inputs[i] =
+            rewriter_.add_constant(rewriter_.constant(inputs[i])->reshaped(width), rewriter_.value(inputs[i]).name);
     if (!match_.gives_output(*layer, inputs, last)) return false;
     match_.replace(last, op, std::move(layer), std::move(inputs));
     return true;
   }
 
-  static Tensor ones(int64_t width) {
-    Tensor tensor(DType::f32, {width});
-    for (int64_t i = 0; i < width; ++i) tensor.mutable_values<float>()[static_cast<size_t>(i)] = 1;
-    return tensor;
-  }
-  ValueId flattened(ValueId id) {
-    const Tensor& from = *rewriter_.constant(id);
-    Tensor tensor(from.dtype(), {from.elements()});
-    for (int64_t i = 0; i < from.elements(); ++i)
-      tensor.mutable_values<float>()[static_cast<size_t>(i)] = from.values<float>()[static_cast<size_t>(i)];
-    return rewriter_.add_constant(std::move(tensor), rewriter_.value(id).name);
-  }
-
   Rewriter& rewriter_;
   Match match_;
   int first_;
+  size_t axes_ = 0;  ///< that are normalised, the last ones
+  int64_t width_ = 0;
 };
 
 }  // namespace

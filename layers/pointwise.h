@@ -49,6 +49,7 @@ class Pointwise final : public Layer, public PassesTransposition {
  public:
   explicit Pointwise(const Node& node);
 
+  const PointwiseParameters& parameters() const { return parameters_; }
   bool in_place(int) const override { return row_->arity == Arity::one; }
   Role role(int input, Operands in) const override;
   std::vector<TensorType> infer(Operands in) const override;

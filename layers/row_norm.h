@@ -19,6 +19,8 @@ class RowNormalization final : public Layer {
 
   RowNormalization(const Node& node, RowNorm kind);
 
+  float epsilon() const { return epsilon_; }
+
   Role role(int input, Operands) const override { return input == kX ? Role::activation : Role::weight; }
   std::vector<TensorType> infer(Operands in) const override;
   Cost cost(Operands in, std::span<const TensorType> out) const override;

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "tally/layers/absorb.h"
-#include "tally/layers/copy_steps.h"
+#include "tally/layers/copy_layer.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/stream_axes.h"
 
@@ -12,7 +12,7 @@ namespace tally {
 
 namespace {
 
-class Transpose : public Layer, public OffersTransposition {
+class Transpose : public Layer, public OffersTransposition, public MovesWhole {
  public:
   explicit Transpose(const Node& node) : Layer(node), perm_(node.get_ints("perm")), given_(node.has("perm")) {}
 
@@ -56,6 +56,11 @@ class Transpose : public Layer, public OffersTransposition {
 
   std::shared_ptr<const Layer> as_view() const override;
 
+  std::optional<Move> whole_move(Operands in, std::span<const TensorType> out, int) const override {
+    return Move{0, 0,
+                make_loops(expected_placement(in[0], Layout::plain, 1), expected_placement(out[0], Layout::plain, 1))};
+  }
+
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     const std::vector<size_t> perm = permutation(in[0].shape.size());
     const auto at = std::find(perm.begin(), perm.end(), static_cast<size_t>(time_axes[0]));
@@ -81,12 +86,15 @@ class Transpose : public Layer, public OffersTransposition {
   }
 
  private:
-  CopyArgs make_args(const Placement& x, const Placement& y) const {
+  std::vector<CopyLoop> make_loops(const Placement& x, const Placement& y) const {
     const Shape from = placed_strides(x), to = placed_strides(y);
     const std::vector<size_t> perm = permutation(from.size());
     std::vector<CopyLoop> loops;
     for (size_t d = 0; d < perm.size(); ++d) loops.push_back({y.type.shape[d], from[perm[d]], to[d]});
-    return copy_args(std::move(loops), whole_element_bytes(x.type.dtype, label()), label());
+    return loops;
+  }
+  CopyArgs make_args(const Placement& x, const Placement& y) const {
+    return copy_args(make_loops(x, y), whole_element_bytes(x.type.dtype, label()), label());
   }
 
   std::vector<int64_t> perm_;

@@ -8,6 +8,8 @@
 namespace tally {
 
 std::unique_ptr<Layer> make_dropout_mask(const Node& node);
+/// Throws Error(model) where Dropout would drop something.
+void check_dropout(const std::string& who, Operands in);
 
 namespace {
 
@@ -53,8 +55,7 @@ class DropoutLayer final : public View {
   bool view_keeps_layout() const override { return true; }
   bool needs_value(int input) const override { return input == 2; }
   std::vector<TensorType> infer(Operands in) const override {
-    if (in.size() > 2 && in[2].present && in[2].constant != nullptr && in[2].constant->to_int64().at(0) != 0)
-      fail(label(), "training_mode=true", "must be false (out of scope: training)");
+    check_dropout(label(), in);
     return viewed(in, in[0].shape);
   }
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {

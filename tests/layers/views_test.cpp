@@ -73,6 +73,25 @@ TEST_CASE("Identity and Dropout vanish") {
   CHECK(run_view({2, 3}, "Dropout", {}, nullptr, 13).plan->rows.size() == 2);
 }
 
+TEST_CASE("Dropout: training is refused, but for a ratio of 0") {
+  for (const bool masked : {false, true})
+    for (const double ratio : {0.0, 0.5}) {
+      GraphMaker g;
+      Tensor training(DType::boolean, {});
+      training.mutable_values<uint8_t>()[0] = 1;
+      g.input("x", float_tensor({2, 3}, random_values(6, 1))).constant("ratio", float_tensor({}, {ratio}));
+      g.constant("training", training).node("Dropout", {"x", "ratio", "training"}, "y").node("Neg", {"y"}, "z");
+      if (masked) g.graph.nodes[0].outputs.push_back("mask");
+      g.output("z");
+      if (masked) g.output("mask");
+      if (ratio != 0) {
+        CHECK_THROWS_WITH_AS(run_graph(g, Isa::scalar), doctest::Contains("training_mode=true"), Error);
+        continue;
+      }
+      CHECK(run_graph(g, Isa::scalar).outputs[0].to_double()[4] == -random_values(6, 1)[4]);
+    }
+}
+
 TEST_CASE("Dropout: the mask of inference keeps everything") {
   for (const int opset : {7, 12}) {
     GraphMaker g;

@@ -1,0 +1,141 @@
+// Norms and activations spelled out: what is recognised, what is left alone, and that results stay.
+#include "pattern_run.h"
+
+namespace {
+
+using namespace tally;
+using namespace tally::test;
+
+GraphMaker layer_norm(bool multiply, bool parameters, bool kept) {
+  GraphMaker g;
+  g.input("x", random_tensor({2, 5, 12}, 1)).constant("two", one(2)).constant("eps", one(1e-3));
+  g.constant("g", random_tensor({12}, 2)).constant("b", random_tensor({1, 1, 12}, 3));
+  g.node("ReduceMean", {"x"}, "mean", {{"axes", std::vector<int64_t>{-1}}}, 13).node("Sub", {"x", "mean"}, "d");
+  multiply ? g.node("Mul", {"d", "d"}, "square") : g.node("Pow", {"d", "two"}, "square");
+  g.node("ReduceMean", {"square"}, "variance", {{"axes", std::vector<int64_t>{2}}}, 13)
+      .node("Add", {"variance", "eps"}, "v");
+  g.node("Sqrt", {"v"}, "root").node("Div", {"d", "root"}, "n");
+  if (kept) g.output("variance");
+  if (!parameters) return g.output("n");
+  return g.node("Mul", {"n", "g"}, "s").node("Add", {"s", "b"}, "y").output("y");
+}
+
+TEST_CASE("norm patterns: LayerNormalization and RMSNormalization") {
+  for (const bool multiply : {true, false})
+    for (const bool parameters : {true, false}) {
+      CHECK(count_of(layer_norm(multiply, parameters, false), "LayerNormalization") == 1);
+      CHECK(count_of(layer_norm(multiply, parameters, true), "LayerNormalization") == 0);
+    }
+  for (const bool reciprocal : {true, false}) {
+    GraphMaker g;
+    g.input("x", random_tensor({2, 5, 12}, 1))
+        .constant("eps", float_tensor({1}, {1e-5}))
+        .constant("g", random_tensor({12}, 2));
+    g.node("Mul", {"x", "x"}, "square").node("ReduceMean", {"square"}, "m", {{"axes", std::vector<int64_t>{-1}}}, 13);
+    g.node("Add", {"m", "eps"}, "v").node("Sqrt", {"v"}, "root");
+    if (reciprocal)
+      g.node("Reciprocal", {"root"}, "inverse").node("Mul", {"x", "inverse"}, "n");
+    else
+      g.node("Div", {"x", "root"}, "n");
+    g.node("Mul", {"n", "g"}, "y").output("y");
+    CHECK(count_of(g, "RMSNormalization") == 1);
+  }
+}
+
+TEST_CASE("norm patterns: LayerNormalization over several axes") {
+  for (const bool whole : {true, false}) {
+    GraphMaker g;
+    g.input("x", random_tensor({2, 3, 4, 5}, 1)).constant("two", one(2)).constant("eps", one(1e-3));
+    g.constant("g", random_tensor(whole ? Shape{4, 5} : Shape{5}, 2)).constant("b", random_tensor({1, 4, 5}, 3));
+    const std::map<std::string, Attribute> axes = {{"axes", std::vector<int64_t>{-2, -1}}};
+    g.node("ReduceMean", {"x"}, "mean", axes, 13).node("Sub", {"x", "mean"}, "d").node("Pow", {"d", "two"}, "square");
+    g.node("ReduceMean", {"square"}, "variance", axes, 13).node("Add", {"variance", "eps"}, "v");
+    g.node("Sqrt", {"v"}, "root").node("Div", {"d", "root"}, "n").node("Mul", {"n", "g"}, "s");
+    CHECK(count_of(g.node("Add", {"s", "b"}, "y").output("y"), "LayerNormalization") == 1);
+  }
+}
+
+TEST_CASE("norm patterns: GroupNormalization as InstanceNormalization of groups") {
+  for (const bool plain : {true, false}) {
+    GraphMaker g;
+    g.input("x", random_tensor({2, 6, 4, 5}, 1)).constant("groups", Tensor::of_int64({0, 3, -1}));
+    g.constant("ones", float_tensor({3}, {1, 1, plain ? 1.0 : 2.0})).constant("zeros", float_tensor({3}, {0, 0, 0}));
+    g.constant("back", Tensor::of_int64({2, 6, 4, 5})).constant("g", random_tensor({6, 1, 1}, 2));
+    g.constant("b", random_tensor({1, 6, 1, 1}, 3)).node("Reshape", {"x", "groups"}, "rows");
+    g.node("InstanceNormalization", {"rows", "ones", "zeros"}, "n", {{"epsilon", 1e-3f}});
+    g.node("Reshape", {"n", "back"}, "n4").node("Mul", {"n4", "g"}, "s").node("Add", {"b", "s"}, "y");
+    CHECK(count_of(g.output("y"), "GroupNormalization") == (plain ? 1 : 0));
+  }
+}
+
+TEST_CASE("activation patterns: Gelu by erf and tanh") {
+  for (const int order : {0, 1, 2, 3}) {
+    GraphMaker g;
+    g.input("x", random_tensor({3, 40}, 1))
+        .constant("root", one(std::sqrt(2.0)))
+        .constant("inverse", one(std::sqrt(0.5)));
+    g.constant("one", one(1)).constant("half", one(0.5)).constant("two", one(2));
+    order % 2 == 0 ? g.node("Div", {"x", "root"}, "a") : g.node("Mul", {"inverse", "x"}, "a");
+    g.node("Erf", {"a"}, "e").node("Add", {"e", "one"}, "f");
+    if (order == 0) g.node("Mul", {"x", "f"}, "p").node("Mul", {"p", "half"}, "y");
+    if (order == 1) g.node("Mul", {"x", "half"}, "h").node("Mul", {"h", "f"}, "y");
+    if (order == 2) g.node("Mul", {"f", "half"}, "p").node("Mul", {"x", "p"}, "y");
+    if (order == 3) g.node("Mul", {"x", "f"}, "p").node("Div", {"p", "two"}, "y");
+    CHECK(count_of(g.output("y"), "Gelu") == 1);
+  }
+  for (const bool power : {true, false}) {
+    GraphMaker g;
+    g.input("x", random_tensor({3, 40}, 1))
+        .constant("three", one(3))
+        .constant("c", one(0.044715))
+        .constant("r", one(0.7978845608));
+    g.constant("one", one(1)).constant("half", one(0.5));
+    power ? g.node("Pow", {"x", "three"}, "cube")
+          : g.node("Mul", {"x", "x"}, "square").node("Mul", {"square", "x"}, "cube");
+    g.node("Mul", {"cube", "c"}, "c3")
+        .node("Add", {"x", "c3"}, "sum")
+        .node("Mul", {"sum", "r"}, "a")
+        .node("Tanh", {"a"}, "t");
+    g.node("Add", {"t", "one"}, "f").node("Mul", {"x", "half"}, "h").node("Mul", {"h", "f"}, "y").output("y");
+    CHECK(count_of(g, "Gelu") == 1);
+  }
+}
+
+TEST_CASE("activation patterns: Swish, HardSwish and Mish as gates of what they open") {
+  const auto gated = [](auto add_gate, bool first) {
+    GraphMaker g;
+    g.input("x", random_tensor({3, 40}, 1));
+    add_gate(g);
+    return first ? g.node("Mul", {"x", "gate"}, "y").output("y") : g.node("Mul", {"gate", "x"}, "y").output("y");
+  };
+  for (const bool first : {true, false}) {
+    CHECK(count_of(gated([](GraphMaker& g) { g.node("Sigmoid", {"x"}, "gate"); }, first), "Swish") == 1);
+    const auto quick = [](GraphMaker& g) {
+      g.constant("slope", one(1.702)).node("Mul", {"slope", "x"}, "steep").node("Sigmoid", {"steep"}, "gate");
+    };
+    CHECK(count_of(gated(quick, first), "Swish") == 1);
+    const auto hard = [](float alpha) {
+      return [alpha](GraphMaker& g) { g.node("HardSigmoid", {"x"}, "gate", {{"alpha", alpha}}); };
+    };
+    CHECK(count_of(gated(hard(1.0f / 6), first), "HardSwish") == 1);
+    CHECK(count_of(gated(hard(0.2f), first), "HardSwish") == 0);
+    const auto soft = [](GraphMaker& g) { g.node("Softplus", {"x"}, "soft").node("Tanh", {"soft"}, "gate"); };
+    CHECK(count_of(gated(soft, first), "Mish") == 1);
+  }
+}
+
+TEST_CASE("activation patterns: HardSwish as a clip between 0 and 6") {
+  for (const double highest : {6.0, 5.0})
+    for (const int order : {0, 1, 2}) {
+      GraphMaker g;
+      g.input("x", random_tensor({3, 40}, 1)).constant("three", one(3)).constant("six", one(6));
+      g.constant("lo", one(0)).constant("hi", one(highest)).constant("sixth", one(1.0 / 6));
+      g.node("Add", {"x", "three"}, "shifted").node("Clip", {"shifted", "lo", "hi"}, "clipped");
+      if (order == 0) g.node("Mul", {"x", "clipped"}, "opened").node("Div", {"opened", "six"}, "y");
+      if (order == 1) g.node("Div", {"clipped", "six"}, "gate").node("Mul", {"gate", "x"}, "y");
+      if (order == 2) g.node("Mul", {"sixth", "clipped"}, "gate").node("Mul", {"x", "gate"}, "y");
+      CHECK(count_of(g.output("y"), "HardSwish") == (highest == 6 ? 1 : 0));
+    }
+}
+
+}  // namespace
