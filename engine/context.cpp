@@ -24,6 +24,7 @@ struct Context::Impl {
   std::shared_ptr<const Plan> plan;
   AlignedBuffer arena;
   std::vector<AlignedBuffer> io, states;
+  Planning planning;
   int64_t position = 0;  ///< time steps since the last reset
   TripBudget trips;      ///< of the run
   BufferTable table;
@@ -91,6 +92,17 @@ struct Context::Impl {
     trips = {};
     thread_tallies = std::move(new_tallies);
     reset();
+  }
+
+  /// Binds the plan of these inputs, where it is not the present one.
+  void bind_plan_of(const std::map<std::string, Shape>& shapes, const std::map<std::string, Tensor>& values) {
+    const int64_t before = ticks();
+    bool made = false;
+    std::shared_ptr<const Plan> next = model.plan(shapes, values, &made);
+    if (next == plan) return;
+    bind(std::move(next));
+    ++(made ? planning.made : planning.reused);
+    planning.ns += static_cast<double>(ticks() - before) / ticks_per_ns();
   }
 
   void reset() noexcept {
@@ -166,7 +178,7 @@ struct Context::Impl {
 };
 
 Context::Context(CompiledModel model) : impl_(std::make_unique<Impl>(std::move(model))) {
-  if (impl_->model.fully_declared()) impl_->bind(impl_->model.plan());
+  if (impl_->model.fully_declared()) impl_->bind_plan_of({}, {});
 }
 Context::~Context() = default;
 Context::Context(Context&&) noexcept = default;
@@ -174,6 +186,8 @@ Context& Context::operator=(Context&&) noexcept = default;
 
 const CompiledModel& Context::model() const { return impl_->model; }
 bool Context::bound() const { return impl_->plan != nullptr; }
+
+const Planning& Context::planning() const { return impl_->planning; }
 
 const Plan& Context::plan() const {
   if (!bound()) fail("context", "inputs of open shape", "must be fed before use", ErrorCode::usage);
@@ -204,8 +218,7 @@ void Context::feed(const std::map<std::string, Tensor>& inputs) {
     for (const PlanInput& input : impl_->plan->inputs)
       if (!inputs.contains(input.name) && !input.bound_by_value) shapes.emplace(input.name, input.type.shape);
   if (!impl_->model.fully_declared()) {
-    auto plan = impl_->model.plan(shapes, values);
-    if (plan != impl_->plan) impl_->bind(std::move(plan));
+    impl_->bind_plan_of(shapes, values);
   }
   for (const PlanInput& input : impl_->plan->inputs) {
     const auto it = inputs.find(input.name);

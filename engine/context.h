@@ -18,6 +18,13 @@ struct RunRecord {
   std::vector<int64_t> ticks;  ///< by plan row
 };
 
+/// How often a context has got a plan, and how long that took: planning, and binding steps to its buffers.
+struct Planning {
+  int64_t made = 0;    ///< for shapes (or values of shape-carrying inputs) that were new to the model
+  int64_t reused = 0;  ///< for such as the model still kept a plan of
+  double ns = 0;
+};
+
 /// Buffers, bound steps and state of one user of a model. Many may share a model; one context belongs to one thread at
 /// a time. Inputs and outputs are dense row-major and live until the context is bound to other shapes or destroyed.
 class Context {
@@ -32,6 +39,8 @@ class Context {
   bool bound() const;
   const Plan& plan() const;  ///< throws Error(usage) while unbound
   std::shared_ptr<const Plan> shared_plan() const;
+  /// Since the context was made. Feeding the shapes of the present plan again is neither.
+  const Planning& planning() const;
 
   /// Sets inputs, by name; where their shapes, or values of shape-carrying ones, are new, plans anew (the only
   /// allocation after construction). Throws Error on an unknown name, a wrong dtype or shape.

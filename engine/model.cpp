@@ -143,7 +143,7 @@ bool CompiledModel::fully_declared() const {
 }
 
 std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shape>& shapes,
-                                                const std::map<std::string, Tensor>& values) const {
+                                                const std::map<std::string, Tensor>& values, bool* made) const {
   std::string key;
   for (const auto& [name, shape] : shapes) key += name + '\0' + to_string(shape) + '\0';
   for (const auto& [name, tensor] : values) {
@@ -151,7 +151,9 @@ std::shared_ptr<const Plan> CompiledModel::plan(const std::map<std::string, Shap
     key.append(static_cast<const char*>(tensor.data()), tensor.bytes());
   }
   const std::lock_guard lock(impl_->mutex);
+  if (made) *made = false;
   if (auto kept = impl_->find_plan(key)) return kept;
+  if (made) *made = true;
   const Binding binding = impl_->binding(shapes, values);
   // Costs first, from shapes alone: a model over the limits is refused before any weight is packed.
   Binding light = impl_->binding(shapes, values);

@@ -41,9 +41,10 @@ class CompiledModel {
   bool fully_declared() const;
 
   /// The plan for these inputs, made at first and then reused (the model keeps the eight latest, within max_memory).
-  /// `shapes`: of inputs, where the declaration leaves any open; `values`: of shape-carrying inputs. Throws Error.
+  /// `shapes`: of inputs, where the declaration leaves any open; `values`: of shape-carrying inputs. `made`, where not
+  /// null, becomes true where it had to be made. Throws Error.
   std::shared_ptr<const Plan> plan(const std::map<std::string, Shape>& shapes = {},
-                                   const std::map<std::string, Tensor>& values = {}) const;
+                                   const std::map<std::string, Tensor>& values = {}, bool* made = nullptr) const;
 
   /// Analytic costs; needs no weights' values, executes nothing.
   Estimate estimate(const std::map<std::string, Shape>& shapes = {},

@@ -31,6 +31,7 @@ struct Measured {
   Distribution batches;  ///< ns a run of batches of runs without a clock inside, interleaved with the single ones
   int64_t batch = 1;     ///< runs in a batch
   int64_t load_ns = 0, first_run_ns = 0;
+  Planning planning = {};
 };
 
 constexpr double kBatch_ns = 1e6;  // long against reading the clock, short against a machine's drift
@@ -108,6 +109,7 @@ Table other_figures(const Plan& plan, const Measured& m, double rate) {
   add("throughput", with_thousands(throughput(m), 1) + " /s", throughput(m), "1/s",
       fmt::format("from the median batch of {} runs", m.batch));
   add_time("load", m.load_ns, "reading, planning, packing weights");
+  add_time("planning", static_cast<int64_t>(m.planning.ns), "of which a changed shape costs anew");
   add_time("first run", m.first_run_ns, "caches cold");
   add_bytes("weights", static_cast<int64_t>(plan.weights_bytes), "packed");
   add_bytes("arena", static_cast<int64_t>(plan.arena_bytes), "activations and scratch");
@@ -162,6 +164,7 @@ nlohmann::ordered_json bench_document(const LoadedModel& loaded, const Plan& pla
   document["batch"] = m.batch;
   document["load_ns"] = m.load_ns;
   document["first_run_ns"] = m.first_run_ns;
+  document["planning"] = {{"made", m.planning.made}, {"reused", m.planning.reused}, {"ns", m.planning.ns}};
   document["peak_rss_bytes"] = peak_rss_bytes();
   document["arena_bytes"] = plan.arena_bytes;
   document["state_bytes"] = plan.state_bytes;
@@ -183,6 +186,7 @@ int bench_command(const Options& options) {
   Context context = options.loading.stream ? make_first_step(loaded.model, options.inputs)
                                            : make_context(loaded.model, options.inputs);
   m.load_ns = now_ns() - before;
+  m.planning = context.planning();
   measure(context, options, m);
   write_report(
       bench_report(loaded, context.plan(), m, options.rate),

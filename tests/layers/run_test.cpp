@@ -212,6 +212,10 @@ TEST_CASE("plan: keyed by shapes, and by the values of inputs that carry shapes"
   CHECK(context.shared_plan()->outputs[0].type.shape == Shape{12, 1});
   context.feed({{"x", random_tensor({4, 6}, 3)}, {"shape", Tensor::of_int64({3, 8})}});
   CHECK_MESSAGE(context.shared_plan() == first, "a repeated shape reuses its plan");
+  context.feed({{"x", random_tensor({4, 6}, 4)}, {"shape", Tensor::of_int64({3, 8})}});
+  CHECK(context.planning().made == 3);
+  CHECK(context.planning().reused == 1);
+  CHECK(context.planning().ns > 0);
 }
 
 namespace {
