@@ -4,8 +4,9 @@
 // constant is not written down but counted: the same template runs at compile time on CountingArch.
 //
 // Error at most 2 ULP, with or without FMA, over all floats: infinities, NaN, signed zeros, denormal arguments and
-// denormal results included (tests/platforms/math_test.cpp). Worst seen, AVX-512, AVX2 and SSE2 (tanh and sigmoid on
-// AVX-512 over every float from 1e-4 on, else over some of them): exp 0.87, 0.87 and 1.15; tanh 1.56; sigmoid 1.97.
+// denormal results included (tests/platforms/math_test.cpp). Worst seen, AVX-512, AVX2 and SSE2 (tanh, and sigmoid on
+// AVX-512, over every float from 1e-4 on, else over some of them): exp 0.87, 0.87 and 1.15; tanh 1.72, 1.72 and 1.89;
+// sigmoid 1.97.
 //
 // No constant factor 2 and no division by a constant: compilers turn the first into an addition and the second into a
 // multiplication, and the count would no longer be what runs.
@@ -91,36 +92,35 @@ TALLY_INLINE constexpr typename Arch::Vec exp_nonpositive(typename Arch::Vec x) 
   return Arch::select_less(x, Arch::set(-86.6f), Arch::set(0.0f), Arch::add_exponent(p, z));
 }
 
-/// y = tanh x, odd to the bit. Below 0.625: x + x³·P(x²), P minimax of degree 4 (relative error 4.5e-9); above:
-/// 1 − 2/(e^{2|x|} + 1). Both are computed, one is chosen. With e^{2|x|} = 2^n·(1 + q), n an integer, the divisor is
-/// (1 + 2^n) + 2^n·q, which takes no rounding of 1 + q; q = 2^f − 1, |f| ≤ 1/2, is minimax of degree 6 (6.4e-9), summed
-/// by pairs for short latency: 48 cycles on Zen 4, 69 by Horner's rule.
+/// y = tanh x, odd to the bit. Below 0.9: x·(1 + x²·P(x²)), P minimax of degree 5 (relative error 1.6e-8); above:
+/// 1 − N(|x|)/D(|x|), both of degree 6, minimax for the absolute error (4.3e-9). Both are computed, one is chosen. No
+/// exponential, whose range reduction would stand before its polynomial: summed by pairs, 35 cycles on Zen 4 from x to y
+/// where 1 − 2/(e^{2|x|} + 1) took 47.
 template <class Arch>
 TALLY_INLINE constexpr typename Arch::Vec tanh_vec(typename Arch::Vec x) {
   using Vec = typename Arch::Vec;
   const Vec one = Arch::set(1.0f);
-  const Vec a = Arch::abs(x);
-  // From 9.02 on tanh rounds to 1. f errs by what its product is rounded by, but the larger that is the less of it is
-  // left in the result. One product for both sums: compilers would find the second one out where the ISA has no FMA.
-  const Vec exponent = Arch::mul(Arch::min(Arch::set(9.5f), a), Arch::set(2.88539004326f));
-  const Vec magic = Arch::set(math::kRound + math::kExponentBias);
-  const Vec z = Arch::add(exponent, magic);
-  const Vec f = Arch::sub(exponent, Arch::sub(z, magic));
-  const Vec f2 = Arch::mul(f, f);
-  const Vec q1 = Arch::fma(f, Arch::set(0.0555027276278f), Arch::set(0.24022655189f));
-  const Vec q2 = Arch::fma(f, Arch::set(0.00134184991475f), Arch::set(0.00961702689528f));
-  const Vec q3 = Arch::fma(f2, Arch::set(0.000158366019605f), q2);
-  const Vec q = Arch::fma(q3, Arch::mul(f2, f2), Arch::fma(q1, f2, Arch::mul(f, Arch::set(0.693147242069f))));
-  const Vec power = Arch::pow2(z);
-  const Vec divisor = Arch::fma(power, q, Arch::add(power, one));
-  const Vec large = Arch::sub(Arch::copysign(one, x), Arch::div(Arch::copysign(Arch::set(2.0f), x), divisor));
-
+  // From 9.02 on tanh rounds to 1, and so does the quotient's form up to here.
+  const Vec a = Arch::min(Arch::set(9.3f), Arch::abs(x));
   const Vec s = Arch::mul(a, a), s2 = Arch::mul(s, s);
-  const Vec p1 = Arch::fma(s, Arch::set(0.133314058185f), Arch::set(-0.333332806826f));
-  const Vec p2 = Arch::fma(s, Arch::set(0.0206281673163f), Arch::set(-0.0537365153432f));
-  const Vec p = Arch::fma(Arch::fma(s2, Arch::set(-0.00569229666144f), p2), s2, p1);
-  const Vec small = Arch::copysign(Arch::fma(Arch::mul(a, s), p, a), x);
-  return Arch::select_less(a, Arch::set(0.625f), small, large);
+  const Vec n1 = Arch::fma(a, Arch::set(0.673921525478363f), Arch::set(-0.9986070394515991f));
+  const Vec n2 = Arch::fma(a, Arch::set(0.03059898316860199f), Arch::set(-0.1944030076265335f));
+  const Vec n3 = Arch::fma(a, Arch::set(0.00013539034989662468f), Arch::set(-0.0027636189479380846f));
+  const Vec d1 = Arch::fma(a, Arch::set(0.31741511821746826f), one);
+  const Vec d2 = Arch::fma(a, Arch::set(0.13598737120628357f), Arch::set(0.5351793766021729f));
+  const Vec d3 = Arch::fma(a, Arch::set(0.0038403570652008057f), Arch::set(0.06448546797037125f));
+  const Vec n4 = Arch::fma(s, Arch::set(-2.8024326184095116e-06f), n3);
+  const Vec d4 = Arch::fma(s, Arch::set(0.0031113538425415754f), d3);
+  const Vec minus_n = Arch::fma(n4, s2, Arch::fma(n2, s, n1));
+  const Vec sign = Arch::copysign(one, x);
+  const Vec large = Arch::fma(Arch::div(minus_n, Arch::fma(d4, s2, Arch::fma(d2, s, d1))), sign, sign);
+
+  const Vec p1 = Arch::fma(s, Arch::set(0.13330304622650146f), Arch::set(-0.3333320915699005f));
+  const Vec p2 = Arch::fma(s, Arch::set(0.020894639194011688f), Arch::set(-0.05371801555156708f));
+  const Vec p3 = Arch::fma(s, Arch::set(0.0012986676301807165f), Arch::set(-0.006848395802080631f));
+  const Vec p = Arch::fma(Arch::fma(p3, s2, p2), s2, p1);
+  const Vec small = Arch::mul(x, Arch::fma(s, p, one));
+  return Arch::select_less(a, Arch::set(0.9f), small, large);
 }
 
 /// y = 1/(1 + e^{−x}). With e^{−x} = 2^n·(1 + q), q = e^r − 1 minimax of degree 6 (3.3e-9), the divisor is
