@@ -94,13 +94,13 @@ TALLY_INLINE constexpr typename Arch::Vec exp_nonpositive(typename Arch::Vec x) 
 
 /// y = tanh x, odd to the bit. Below 0.9: x·(1 + x²·P(x²)), P minimax of degree 5 (relative error 1.6e-8); above:
 /// 1 − N(|x|)/D(|x|), both of degree 6, minimax for the absolute error (4.3e-9). Both are computed, one is chosen. No
-/// exponential, whose range reduction would stand before its polynomial: summed by pairs, 35 cycles on Zen 4 from x to y
-/// where 1 − 2/(e^{2|x|} + 1) took 47.
+/// exponential, whose range reduction would stand before its polynomial: summed by pairs, 35 cycles on Zen 4 from x to
+/// y where 1 − 2/(e^{2|x|} + 1) took 47.
 template <class Arch>
 TALLY_INLINE constexpr typename Arch::Vec tanh_vec(typename Arch::Vec x) {
   using Vec = typename Arch::Vec;
   const Vec one = Arch::set(1.0f);
-  // From 9.02 on tanh rounds to 1, and so does the quotient's form up to here.
+  // From 9.02 on tanh rounds to 1, as does 1 − N/D from there to 9.3; beyond, N/D would not stay small.
   const Vec a = Arch::min(Arch::set(9.3f), Arch::abs(x));
   const Vec s = Arch::mul(a, a), s2 = Arch::mul(s, s);
   const Vec n1 = Arch::fma(a, Arch::set(0.673921525478363f), Arch::set(-0.9986070394515991f));
