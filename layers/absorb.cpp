@@ -77,15 +77,41 @@ bool bypass_empty_padding(Rewriter& rewriter, int index) {
   return true;
 }
 
-/// Slice of everything, Expand and Tile that repeat nothing, Split in one part.
+/// Slice of everything, Expand and Tile that repeat nothing, Split in one part, Dropout whose mask nobody reads.
 bool bypass_idle(Rewriter& rewriter, int index) {
   const TypedNode& node = rewriter.node(index);
   const auto* layer = as<MayDoNothing>(node);
-  if (!layer || node.outputs.size() != 1 || rewriter.value(node.inputs[0]).constant ||
+  const auto unread = [&](ValueId id) {
+    return id == kAbsent || (rewriter.consumers(id).empty() && !rewriter.is_output(id));
+  };
+  if (!layer || node.outputs[0] == kAbsent || !std::all_of(node.outputs.begin() + 1, node.outputs.end(), unread) ||
+      rewriter.value(node.inputs[0]).constant ||
       !same_type(rewriter.value(node.inputs[0]), rewriter.value(node.outputs[0])))
     return false;
   if (!layer->does_nothing(rewriter.graph().operands(node))) return false;
   if (rewriter.is_output(node.outputs[0]) && rewriter.producer(node.inputs[0]) < 0) return false;
+  rewriter.bypass(index, 0);
+  return true;
+}
+
+/// Expand → Add, Mul, Where … that broadcast what it read to the same results.
+bool bypass_expansion(Rewriter& rewriter, int index) {
+  const TypedNode& node = rewriter.node(index);
+  if (node.op != "Expand" || node.outputs.size() != 1 || rewriter.is_output(node.outputs[0])) return false;
+  const ValueId narrow = node.inputs[0], wide = node.outputs[0];
+  if (rewriter.value(narrow).constant || rewriter.consumers(wide).empty()) return false;
+  for (int reader : rewriter.consumers(wide)) {
+    TypedNode with = rewriter.node(reader);
+    const auto* layer = as<BroadcastsOperands>(with);
+    if (!layer || !layer->broadcasts()) return false;
+    std::replace(with.inputs.begin(), with.inputs.end(), wide, narrow);
+    try {
+      const std::vector<TensorType> types = with.layer->infer(rewriter.graph().operands(with));
+      if (types.size() != 1 || types[0].shape != rewriter.value(with.outputs[0]).shape) return false;
+    } catch (const Error&) {  // PRelu's X, to which the slope must broadcast
+      return false;
+    }
+  }
   rewriter.bypass(index, 0);
   return true;
 }

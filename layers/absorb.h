@@ -80,6 +80,14 @@ class OffersSoftmax {
   virtual bool along_last_axis(Operands in) const = 0;
 };
 
+/// A layer whose operands broadcast together, element by element: what is expanded to its result's shape need not be.
+class BroadcastsOperands {
+ public:
+  virtual ~BroadcastsOperands() = default;
+  /// False where the rules of the node's opset are others.
+  virtual bool broadcasts() const = 0;
+};
+
 /// A layer that may turn out to leave its input 0 as it is: Slice of everything, Expand to the same shape.
 class MayDoNothing {
  public:

@@ -84,6 +84,27 @@ std::vector<CopyPart> copy_parts(std::vector<CopyLoop> loops, int64_t element_by
   return parts;
 }
 
+std::vector<CopyPart> fill_parts(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who) {
+  for (CopyLoop& loop : loops) loop.x_stride = 0;
+  std::vector<CopyLoop> rows = merged_loops(std::move(loops));
+  const int64_t run = !rows.empty() && rows.back().y_stride == 1 ? rows.back().size : 1;
+  if (run > 1) rows.pop_back();
+  std::vector<CopyPart> parts;
+  const auto add = [&](int64_t first, int64_t count, int64_t width) {
+    std::vector<CopyLoop> part = rows;
+    part.push_back({count, 0, width});
+    part.push_back({width, 1, 1});
+    for (CopyPart& copy : copy_parts(std::move(part), element_bytes, who)) {
+      copy.y_offset += first;
+      parts.push_back(std::move(copy));
+    }
+  };
+  const int64_t whole = run / kFillRow;
+  if (whole > 0) add(0, whole, kFillRow);
+  if (run % kFillRow != 0) add(whole * kFillRow, 1, run % kFillRow);
+  return parts;
+}
+
 double copy_cycles(const CopyArgs& args, const Geometry& geometry) {
   const Planned planned = planned_copy(args);
   const int last = args.rank - 1;

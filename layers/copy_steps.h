@@ -26,6 +26,11 @@ struct CopyPart {
 /// own; none where there is nothing to move. Throws Error(limit) naming `who` where there would be very many.
 std::vector<CopyPart> copy_parts(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who);
 
+/// Copies that make every element of y, which `loops` walk, one value. It lies kFillRow times in a row in x, so that rows
+/// are copied, many times as fast as one element again and again.
+inline constexpr int64_t kFillRow = 256;
+std::vector<CopyPart> fill_parts(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who);
+
 /// Planned cycles: those of the bytes moved where rows are adjacent on both sides, else 2 an element as measured for
 /// changes of layout.
 double copy_cycles(const CopyArgs& args, const Geometry& geometry);

@@ -1,4 +1,5 @@
 // Dropout at inference where its mask is wanted too: the data unchanged, and a mask that keeps everything.
+#include "tally/layers/absorb.h"
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/placement.h"
@@ -21,7 +22,7 @@ void check_dropout(const std::string& who, Operands in) {
 
 namespace {
 
-class DropoutMask final : public Layer {
+class DropoutMask final : public Layer, public MayDoNothing {
  public:
   explicit DropoutMask(const Node& node) : Layer(node), boolean_(node.opset >= 10) {
     if (node.opset < 7 && node.get_int("is_test", 0) == 0)
@@ -29,6 +30,7 @@ class DropoutMask final : public Layer {
   }
 
   bool needs_value(int input) const override { return input == 2; }
+  bool does_nothing(Operands) const override { return true; }  // where nobody reads the mask
 
   std::vector<TensorType> infer(Operands in) const override {
     require_inputs(label(), in, 1, 3);

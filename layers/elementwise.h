@@ -11,7 +11,8 @@ class Binary final : public Layer,
                      public OffersChannelMap,
                      public OffersAddition,
                      public TakesEpilogue,
-                     public PassesTransposition {
+                     public PassesTransposition,
+                     public BroadcastsOperands {
  public:
   static constexpr int kA = 0, kB = 1;
 
@@ -28,6 +29,7 @@ class Binary final : public Layer,
 
   std::optional<ChannelMap> channel_map(Operands in, int data, int64_t axis) const override;
   bool adds(Operands in) const override;
+  bool broadcasts() const override { return !old_broadcast_; }
   std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const override;
   std::shared_ptr<const Layer> before_transposition(Operands in, const std::vector<size_t>& permutation) const override;
 

@@ -1,5 +1,6 @@
 // LayerNormalization and RMSNormalization over the last axes, spelled out as exporters do before opset 17 and 23:
 //   d = x − mean(x);  d / √(mean(d²) + ε) · scale + bias
+//   x · a + (bias − mean(x) · a),  a = scale / √(mean(d²) + ε)
 //   x / √(mean(x²) + ε) · scale
 #include <cmath>
 
@@ -31,6 +32,27 @@ class NormMatch {
     for (int reader : rewriter_.consumers(d))
       if (squares(reader, d)) return finish(x, d, reader, true);
     return false;
+  }
+
+  /// From the mean of x on, where scale and bias are joined before they meet x.
+  bool run_affine() {
+    if (!means_rows(first_)) return false;
+    const ValueId x = match_.in(first_, 0), mean = match_.out(first_);
+    if (match_.dtype(x) != DType::f32 || rewriter_.consumers(mean).size() != 2) return false;
+    int sub = -1;
+    for (int reader : rewriter_.consumers(mean))
+      if (rewriter_.node(reader).op == "Sub" && match_.in(reader, 0) == x) sub = reader;
+    if (sub < 0 || match_.in(sub, 1) != mean || rewriter_.consumers(match_.out(sub)).empty()) return false;
+    const int square = rewriter_.consumers(match_.out(sub))[0];
+    if (!squares(square, match_.out(sub))) return false;
+    for (int node : {first_, sub}) match_.take(node);
+    const std::optional<double> epsilon = variance(square);
+    const int root = epsilon ? match_.read_by(variance_, "Sqrt") : -1;
+    const int inverse = root < 0 ? -1 : match_.read_by(match_.out(root), "Reciprocal");
+    if (inverse < 0) return false;
+    match_.take(root);
+    match_.take(inverse);
+    return join_affine(x, mean, inverse, *epsilon);
   }
 
   /// From the square of x on.
@@ -67,17 +89,48 @@ class NormMatch {
     return n.op == "Mul" ? n.inputs[1] == d : n.op == "Pow" && match_.is(n.inputs[1], 2);
   }
 
-  /// From the squares of d on; x is what the norm reads.
-  bool finish(ValueId x, ValueId d, int square, bool centred) {
-    if (match_.dtype(x) != DType::f32) return false;
+  /// From the squares on: variance_ = their mean + ε. Returns ε.
+  std::optional<double> variance(int square) {
     const int mean = match_.read_by(match_.out(square), "ReduceMean");
-    if (mean < 0 || !means_rows(mean)) return false;
+    if (mean < 0 || !means_rows(mean)) return {};
     const int add = match_.read_by(match_.out(mean), "Add");
     const ValueId constant = add < 0 ? kAbsent : match_.other(add, match_.out(mean));
     const std::optional<double> epsilon = constant == kAbsent ? std::nullopt : match_.scalar(constant);
-    if (!epsilon || !(*epsilon >= 0)) return false;
+    if (!epsilon || !(*epsilon >= 0)) return {};
     for (int node : {square, mean, add}) match_.take(node);
-    int at = quotient(d, match_.out(add));
+    variance_ = match_.out(add);
+    return epsilon;
+  }
+
+  /// x·a + (bias − mean·a), a = scale · 1/√v.
+  bool join_affine(ValueId x, ValueId mean, int inverse, double epsilon) {
+    const int factor = match_.read_by(match_.out(inverse), "Mul");
+    if (factor < 0) return false;
+    const ValueId scale = match_.other(factor, match_.out(inverse)), a = match_.out(factor);
+    int scaled = -1, shifted = -1;
+    for (int reader : rewriter_.consumers(a)) {
+      if (rewriter_.node(reader).op != "Mul" || rewriter_.node(reader).outputs.size() != 1) return false;
+      if (match_.other(reader, a) == x) scaled = reader;
+      if (match_.other(reader, a) == mean) shifted = reader;
+    }
+    if (scaled < 0 || shifted < 0) return false;
+    const int shift = match_.read_by(match_.out(shifted), "Sub");
+    const int last = match_.read_by(match_.out(scaled), "Add");
+    if (shift < 0 || last < 0 || match_.in(shift, 1) != match_.out(shifted) ||
+        match_.other(last, match_.out(scaled)) != match_.out(shift))
+      return false;
+    const ValueId bias = match_.in(shift, 0);
+    if (!is_parameter(scale, x) || !is_parameter(bias, x)) return false;
+    for (int node : {factor, scaled, shifted, shift, last}) match_.take(node);
+    return match_.closed(last) && replace(last, x, scale, bias, epsilon, true);
+  }
+
+  /// From the squares of d on; x is what the norm reads.
+  bool finish(ValueId x, ValueId d, int square, bool centred) {
+    if (match_.dtype(x) != DType::f32) return false;
+    const std::optional<double> epsilon = variance(square);
+    if (!epsilon) return false;
+    int at = quotient(d, variance_);
     if (at < 0 || match_.shape(match_.out(at)) != match_.shape(x)) return false;
     const ValueId scale = parameter(at, "Mul");
     const ValueId bias = centred && scale != kAbsent ? parameter(at, "Add") : kAbsent;
@@ -123,14 +176,19 @@ class NormMatch {
     const ValueId y = match_.out(at);
     const int node = match_.read_by(y, op);
     const ValueId id = node < 0 ? kAbsent : match_.other(node, y);
-    if (id == kAbsent || !rewriter_.constant(id) || match_.dtype(id) != match_.dtype(y)) return kAbsent;
-    Shape shape = match_.shape(id);
-    const Shape wanted = normalised(match_.shape(y));
-    while (shape.size() > wanted.size() && shape.front() == 1) shape.erase(shape.begin());
-    if (shape != wanted || match_.shape(match_.out(node)) != match_.shape(y)) return kAbsent;
+    if (id == kAbsent || !is_parameter(id, y) || match_.shape(match_.out(node)) != match_.shape(y)) return kAbsent;
     match_.take(node);
     at = node;
     return id;
+  }
+
+  /// A constant of one element for each that is normalised together in x.
+  bool is_parameter(ValueId id, ValueId x) const {
+    if (id == kAbsent || !rewriter_.constant(id) || match_.dtype(id) != DType::f32) return false;
+    Shape shape = match_.shape(id);
+    const Shape wanted = normalised(match_.shape(x));
+    while (shape.size() > wanted.size() && shape.front() == 1) shape.erase(shape.begin());
+    return shape == wanted;
   }
 
   bool replace(int last, ValueId x, ValueId scale, ValueId bias, double epsilon, bool centred) {
@@ -157,13 +215,15 @@ class NormMatch {
   int first_;
   size_t axes_ = 0;  ///< that are normalised, the last ones
   int64_t width_ = 0;
+  ValueId variance_ = kAbsent;  ///< with ε
 };
 
 }  // namespace
 
 /// ReduceMean, at which LayerNormalization starts.
 bool recognise_layer_norm(Rewriter& rewriter, int index) {
-  return rewriter.node(index).op == "ReduceMean" && NormMatch(rewriter, index).run_centred();
+  return rewriter.node(index).op == "ReduceMean" &&
+         (NormMatch(rewriter, index).run_centred() || NormMatch(rewriter, index).run_affine());
 }
 
 /// Mul or Pow, at which RMSNormalization starts.

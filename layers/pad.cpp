@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
 
 #include "tally/layers/host_number.h"
@@ -35,16 +36,22 @@ PadPiece endless_piece(int64_t at, int64_t n, PadMode mode) {
   return {turn * period, period, backwards ? period : 0, backwards ? -1 : 1, false};
 }
 
-/// A constant of T as the bytes of one element.
-AlignedBuffer element_of(DType type, float value) {
-  AlignedBuffer bytes(16);
-  with_number_type(type, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    if constexpr (std::is_integral_v<T>)
-      *reinterpret_cast<T*>(bytes.data()) = static_cast<T>(value);
-    else
-      *reinterpret_cast<T*>(bytes.data()) = from_sum<T>(value);
-  });
+/// A row of one value: `value`, or the element of `constant` where that is not null.
+AlignedBuffer fill_row(DType type, float value, const Tensor* constant) {
+  const size_t size = bytes_of(type, 1);
+  AlignedBuffer bytes(std::max<size_t>(16, size * static_cast<size_t>(kFillRow)));
+  if (constant) {
+    std::memcpy(bytes.data(), constant->data(), size);
+  } else {
+    with_number_type(type, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      if constexpr (std::is_integral_v<T>)
+        *reinterpret_cast<T*>(bytes.data()) = static_cast<T>(value);
+      else
+        *reinterpret_cast<T*>(bytes.data()) = from_sum<T>(value);
+    });
+  }
+  for (size_t i = 1; i < static_cast<size_t>(kFillRow); ++i) std::memcpy(bytes.data() + i * size, bytes.data(), size);
   return bytes;
 }
 
@@ -181,6 +188,10 @@ struct PadBoxes {
 
 }  // namespace
 
+bool Pad::known_value(Operands in) const {
+  return in.size() <= kValue || !in[kValue].present || (in[kValue].constant && in[kValue].constant->has_data());
+}
+
 std::vector<Candidate> Pad::candidates(const PlanContext& context, Operands in, std::span<const TensorType> out) const {
   const std::vector<std::vector<PadPiece>> all = pieces(in);
   double boxes = 1;
@@ -196,8 +207,13 @@ std::vector<Candidate> Pad::candidates(const PlanContext& context, Operands in, 
     const Placement x = expected_placement(in[kData], layout, g.channel_pad),
                     y = expected_placement(out[0], layout, g.channel_pad);
     double cycles = 0;
-    PadBoxes walker{all, x, y, [&](const std::vector<CopyLoop>& loops, int64_t, int64_t, bool) {
-                      cycles += copy_cycles(copy_args(loops, whole_element_bytes(x.type.dtype, label()), label()), g);
+    const int64_t bytes = whole_element_bytes(x.type.dtype, label());
+    PadBoxes walker{all, x, y, [&](const std::vector<CopyLoop>& loops, int64_t, int64_t, bool fill) {
+                      if (!fill || !known_value(in))
+                        cycles += copy_cycles(copy_args(loops, bytes, label()), g);
+                      else
+                        for (const CopyPart& part : fill_parts(loops, bytes, label()))
+                          cycles += copy_cycles(part.args, g);
                     }};
     walker.walk(0, 0, 0);
     Candidate c = uniform_candidate("copy", in.size(), 1, Layout::plain, layout, cycles);
@@ -210,16 +226,22 @@ std::vector<Candidate> Pad::candidates(const PlanContext& context, Operands in, 
 void Pad::prepare(const Candidate&, Preparation& p) const {
   const Operands in = p.inputs();
   const Placement x = p.input(kData), y = p.output(0);
-  const bool has_value = in.size() > kValue && in[kValue].present;
-  CopyEnd value{-1, 0, !has_value || in[kValue].constant != nullptr};
-  if (has_value) value.buffer = p.input(kValue).buffer;
+  const int64_t bytes = whole_element_bytes(x.type.dtype, label());
+  const bool given = in.size() > kValue && in[kValue].present;
+  BufferId row = -1;
+  const auto add_fill = [&](const std::vector<CopyLoop>& loops, int64_t y_offset) {
+    if (!known_value(in))
+      return add_copy_step(p, copy_args(loops, bytes, label()), {p.input(kValue).buffer}, {y.buffer, y_offset});
+    if (row < 0)
+      row = p.add_weights(fill_row(x.type.dtype, value_, given ? in[kValue].constant : nullptr), label() + " value");
+    for (const CopyPart& part : fill_parts(loops, bytes, label()))
+      add_copy_step(p, part.args, {row, part.x_offset, true}, {y.buffer, y_offset + part.y_offset});
+  };
   PadBoxes walker{pieces(in), x, y,
                   [&](const std::vector<CopyLoop>& loops, int64_t x_offset, int64_t y_offset, bool fill) {
-                    const CopyArgs args = copy_args(loops, whole_element_bytes(x.type.dtype, label()), label());
-                    if (fill && value.buffer < 0)
-                      value.buffer = p.add_weights(element_of(x.type.dtype, value_), label() + " value");
-                    const CopyEnd source = fill ? value : CopyEnd{x.buffer, x_offset, in[kData].constant != nullptr};
-                    add_copy_step(p, args, source, {y.buffer, y_offset});
+                    if (fill) return add_fill(loops, y_offset);
+                    add_copy_step(p, copy_args(loops, bytes, label()),
+                                  {x.buffer, x_offset, in[kData].constant != nullptr}, {y.buffer, y_offset});
                   }};
   walker.walk(0, 0, 0);
 }

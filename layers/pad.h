@@ -43,6 +43,8 @@ class Pad : public Layer, public OffersZeroPadding, public PassesTransposition {
 
  private:
   std::vector<std::vector<PadPiece>> pieces(Operands in) const;
+  /// True where the fill value is known when a plan is made.
+  bool known_value(Operands in) const;
 
   PadMode mode_ = PadMode::constant;
   std::vector<int64_t> pads_;  ///< attribute, before opset 11

@@ -45,12 +45,13 @@ const PointwiseRow& pointwise_row(const Node& node, PointwiseParameters& paramet
 
 /// A layer of a row. Operands broadcast together; those of Pow may differ in type, where the result has the base's; the
 /// slope of PRelu broadcasts to X. Before opset 7 (8 for Max, Min, Mean) by the attributes `broadcast` and `axis`.
-class Pointwise final : public Layer, public PassesTransposition {
+class Pointwise final : public Layer, public PassesTransposition, public BroadcastsOperands {
  public:
   explicit Pointwise(const Node& node);
 
   const PointwiseParameters& parameters() const { return parameters_; }
   bool in_place(int) const override { return row_->arity == Arity::one; }
+  bool broadcasts() const override { return !old_broadcast_; }
   Role role(int input, Operands in) const override;
   std::vector<TensorType> infer(Operands in) const override;
   Cost cost(Operands in, std::span<const TensorType> out) const override;

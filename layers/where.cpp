@@ -1,6 +1,7 @@
 // Where: Y = condition ? X : Y, all three broadcast together. ONNX Where, opset 9 to 24.
 #include <array>
 
+#include "tally/layers/absorb.h"
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/elementwise.h"
 #include "tally/layers/host_step.h"
@@ -74,8 +75,9 @@ void with_element_of(int64_t bytes, F f) {
 /// Cycles an element takes: measured 1 to 2 on an x86-64 core, operands in cache.
 constexpr double kCyclesPerElement = 2;
 
-class Where final : public Layer {
+class Where final : public Layer, public BroadcastsOperands {
  public:
+  bool broadcasts() const override { return true; }
   explicit Where(const Node& node) : Layer(node) {}
 
   Role role(int input, Operands in) const override { return elementwise_role(in[static_cast<size_t>(input)]); }

@@ -236,6 +236,29 @@ TEST_CASE("attention patterns: heads are read where one product holds queries, k
   CHECK(count_of(packed_attention({.d = 1}), "Attention") == 1);
 }
 
+TEST_CASE("attention patterns: heads within one product run step by step") {
+  for (const Packing packing : {Packing::rows_first, Packing::three_apart, Packing::three_a_head}) {
+    CAPTURE(static_cast<int>(packing));
+    const PackedForm form{.packing = packing, .B = packing == Packing::rows_first ? 2 : 1, .causal = true};
+    const GraphMaker g = packed_attention(form);
+    const std::vector<double> whole = run_graph(g, best_isa()).outputs[0].to_double();
+    LoadOptions options;
+    options.stream = true;
+    Context context(CompiledModel(g.graph, registry(), options));
+    const std::vector<double> x = g.feeds.at("x").to_double();
+    const size_t width = x.size() / static_cast<size_t>(form.N), out = whole.size() / static_cast<size_t>(form.N);
+    for (size_t t = 0; t < static_cast<size_t>(form.N); ++t) {
+      const std::span<float> step = context.input<float>("x");
+      REQUIRE(step.size() == width);
+      for (size_t i = 0; i < width; ++i) step[i] = static_cast<float>(x[t * width + i]);
+      context.step();
+      const std::vector<double> y = context.output_tensor(0).to_double();
+      REQUIRE(y.size() == out);
+      for (size_t i = 0; i < out; ++i) CHECK(y[i] == doctest::Approx(whole[t * out + i]).epsilon(1e-5));
+    }
+  }
+}
+
 TEST_CASE("attention patterns: what is read past stays for others that read it") {
   GraphMaker g = packed_attention({});
   CHECK(count_of(g.output("k_apart").output("v_part"), "Attention") == 1);

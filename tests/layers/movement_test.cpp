@@ -180,6 +180,7 @@ TEST_CASE("Pad: every mode, negative and large pads, every element size, both la
       check_pad({4, 4}, {0, 0, 0, 0}, mode, DType::f32, isa);
     }
     check_pad({2, 0}, {1, 1, 0, 2}, "constant", DType::f32, isa);
+    check_pad({2, 3, 300}, {1, 0, 0, 0, 1, 270}, "constant", DType::f32, isa);  // fills of several rows and a rest
   }
 }
 

@@ -55,6 +55,22 @@ TEST_CASE("norm patterns: LayerNormalization over several axes") {
   }
 }
 
+TEST_CASE("norm patterns: LayerNormalization with scale and bias joined before they meet x") {
+  for (const bool kept : {true, false}) {
+    GraphMaker g;
+    g.input("x", random_tensor({2, 5, 12}, 1)).constant("eps", one(1e-3));
+    g.constant("g", random_tensor({12}, 2)).constant("b", random_tensor({12}, 3));
+    const std::map<std::string, Attribute> axes = {{"axes", std::vector<int64_t>{-1}}};
+    g.node("ReduceMean", {"x"}, "mean", axes, 13).node("Sub", {"x", "mean"}, "d").node("Mul", {"d", "d"}, "square");
+    g.node("ReduceMean", {"square"}, "variance", axes, 13).node("Add", {"variance", "eps"}, "v");
+    g.node("Sqrt", {"v"}, "root").node("Reciprocal", {"root"}, "inverse").node("Mul", {"inverse", "g"}, "a");
+    g.node("Mul", {"x", "a"}, "scaled").node("Mul", {"mean", "a"}, "shift").node("Sub", {"b", "shift"}, "rest");
+    g.node("Add", {"scaled", "rest"}, "y").output("y");
+    if (kept) g.output("a");
+    CHECK(count_of(g, "LayerNormalization") == (kept ? 0 : 1));
+  }
+}
+
 TEST_CASE("norm patterns: GroupNormalization as InstanceNormalization of groups") {
   for (const bool plain : {true, false}) {
     GraphMaker g;

@@ -199,6 +199,27 @@ TEST_CASE("rewrite: Identity and Dropout are bypassed") {
   check_rewrite(last, {{"conv", "y"}});
 }
 
+TEST_CASE("rewrite: Dropout whose mask nobody reads is bypassed") {
+  GraphMaker g;
+  g.input("x", random_tensor({2, 8}, 1)).constant("w", random_tensor({8, 3}, 2)).node("Dropout", {"x"}, "d", {}, 9);
+  g.graph.nodes[0].outputs.push_back("mask");
+  check_rewrite(g.node("MatMul", {"d", "w"}, "y").output("y"), {{"d", "y"}});
+}
+
+TEST_CASE("rewrite: Expand goes where its readers broadcast anyway") {
+  GraphMaker g;
+  g.input("x", random_tensor({2, 6, 5, 4}, 1)).input("gate", random_tensor({2, 6, 1, 1}, 2));
+  g.constant("wide", Tensor::of_int64({2, 6, 5, 4})).node("Expand", {"gate", "wide"}, "e");
+  g.node("Mul", {"x", "e"}, "m").node("Max", {"e", "m"}, "y").output("y");
+  check_rewrite(g, {{"e", "m"}, {"y"}});
+  GraphMaker alone = g;  // x² of what is expanded is not of its shape
+  alone.node("Mul", {"e", "e"}, "square").output("square");
+  check_rewrite(alone, {{"e"}, {"m"}, {"y"}, {"square"}});
+  GraphMaker summed = g;
+  summed.node("ReduceSum", {"e"}, "sum").output("sum");
+  check_rewrite(summed, {{"e"}, {"m"}, {"y"}, {"sum"}});
+}
+
 TEST_CASE("an affine map before a convolution or product folds into its weights") {
   GraphMaker g;
   g.input("x", random_tensor({2, 6, 5, 4}, 1)).constant("w", random_tensor({8, 3, 2, 3}, 2));
