@@ -123,10 +123,10 @@ Complex* FourierTransform::transform(Complex* x, Complex* other, WorkMoved& move
   return x;
 }
 
-/// e^(−πi·j²/n).
+/// e^(−πi·j²/n); j < n ≤ 2^32.
 Complex FourierTransform::chirp(int64_t j) const {
-  const auto square = static_cast<unsigned __int128>(j) * static_cast<unsigned __int128>(j);
-  return chirp_roots_(static_cast<int64_t>(square % static_cast<unsigned __int128>(2 * n_)));
+  const uint64_t square = static_cast<uint64_t>(j) * static_cast<uint64_t>(j);
+  return chirp_roots_(static_cast<int64_t>(square % static_cast<uint64_t>(2 * n_)));
 }
 
 // Bluestein: jk = (j² + k² − (k − j)²)/2, so X_k = c_k Σ_j (x_j c_j)·conj(c_(k−j)): a convolution, made by two

@@ -50,10 +50,12 @@ class Range final : public ValueLayer {
     double count = 0;
     if constexpr (std::is_integral_v<T>) {
       if (delta == 0) fail(label(), "delta 0", "must not be 0");
-      using Wide = __int128;
-      const Wide distance = static_cast<Wide>(limit) - start, step = delta;
-      const Wide whole = distance / step + (distance % step != 0 && (distance < 0) == (step < 0));
-      count = static_cast<double>(whole);
+      // As unsigned numbers, whose differences cannot overflow.
+      const bool up = delta > 0;
+      const uint64_t low = static_cast<uint64_t>(up ? start : limit), high = static_cast<uint64_t>(up ? limit : start);
+      const uint64_t step = up ? static_cast<uint64_t>(delta) : uint64_t{0} - static_cast<uint64_t>(delta);
+      const uint64_t distance = (up ? limit > start : limit < start) ? high - low : 0;
+      count = static_cast<double>(distance / step + (distance % step != 0));
     } else {
       count = std::ceil((to_sum(limit) - to_sum(start)) / to_sum(delta));
       if (!std::isfinite(count))

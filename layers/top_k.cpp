@@ -109,11 +109,14 @@ class TopK final : public Layer {
     const int64_t count = rows.outer * rows.inner;
     Cost cost;
     cost.source = "ONNX TopK, opset 1 to 24: selection, one result after the other";
-    const __int128 comparisons =
-        (static_cast<__int128>(rows.n) * rows.k - static_cast<__int128>(rows.k) * (rows.k + 1) / 2);
-    if (comparisons > INT64_MAX) fail(label(), "comparisons", "must fit 63 bits", ErrorCode::limit);
-    cost.formulas = {
-        product(label(), "comparisons", {{"rows", count}, {"(k·n−k·(k+1)/2)", static_cast<int64_t>(comparisons)}})};
+    // k·n − k·(k + 1)/2 = k·(2n − k − 1)/2, one factor of which is even.
+    const bool even = rows.k % 2 == 0;
+    const int64_t others = 2 * rows.n - rows.k - 1;
+    int64_t comparisons = 0;
+    if (rows.n > INT64_MAX / 4 ||
+        __builtin_mul_overflow(even ? rows.k / 2 : rows.k, even ? others : others / 2, &comparisons))
+      fail(label(), "comparisons", "must fit 63 bits", ErrorCode::limit);
+    cost.formulas = {product(label(), "comparisons", {{"rows", count}, {"(k·n−k·(k+1)/2)", comparisons}})};
     cost.comparisons = cost.formulas[0].value;
     return cost;
   }
