@@ -1,6 +1,6 @@
 // Attention spelled out: MatMul(Q, Kᵀ) → scale → mask → Softmax → MatMul(V), with heads split, moved and merged by
-// Reshape and Transpose (or kept with the batch in one dimension), queries, keys and values cut out of one product, keys
-// and values repeated for the query heads that share them, and causal masks kept as constants. The whole becomes one
+// Reshape and Transpose (or kept with the batch in one dimension), queries, keys and values cut out of one product,
+// keys and values repeated for the query heads that share them, and causal masks kept as constants. The whole becomes one
 // layer that reads its operands as they lie and never writes the scores.
 #include <algorithm>
 #include <array>
@@ -15,8 +15,8 @@ namespace tally {
 
 namespace {
 
-/// Where a causal mask puts values from here down, they leave no weight in float32 beside any score that is not about as
-/// low itself. Exporters write −10⁴, −10⁹, the lowest float or −∞.
+/// Where a causal mask puts values from here down, they leave no weight in float32 beside any score that is not about
+/// as low itself. Exporters write −10⁴, −10⁹, the lowest float or −∞.
 constexpr double kHidden = -9.99e3;
 
 /// Layers that an operand is followed back through.

@@ -26,8 +26,8 @@ struct CopyPart {
 /// own; none where there is nothing to move. Throws Error(limit) naming `who` where there would be very many.
 std::vector<CopyPart> copy_parts(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who);
 
-/// Copies that make every element of y, which `loops` walk, one value. It lies kFillRow times in a row in x, so that rows
-/// are copied, many times as fast as one element again and again.
+/// Copies that make every element of y, which `loops` walk, one value. It lies kFillRow times in a row in x, so that
+/// rows are copied, many times as fast as one element again and again.
 inline constexpr int64_t kFillRow = 256;
 std::vector<CopyPart> fill_parts(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who);
 
