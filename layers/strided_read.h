@@ -33,8 +33,8 @@ StridedRead joined(StridedRead read, size_t first, size_t second);
 /// The digits cut so that the lower ones have `low` values in all; nothing where they do not divide so.
 std::optional<std::pair<Digits, Digits>> cut_digits(const Digits& digits, int64_t low);
 
-/// One loop of a move between dense tensors: `size` elements, `to` apart where the read is of now, `from` apart where
-/// it is to be of.
+/// One loop of a move between dense tensors: `size` elements, `to` apart in the one that is read, `from` apart in the
+/// one that is to be read.
 struct MoveLoop {
   int64_t size = 1, to = 0, from = 0;
 };

@@ -78,13 +78,32 @@ void add_rows(const AttentionArgs& args, const Geometry& g, Planned& p, Attentio
   }
 }
 
+/// True where few queries run faster as blocks, most of whose lanes are padding, than row by row: lanes of a head, with
+/// what either way takes beside them. Measured on Zen 4 with 16 and 8 lanes, 2 to 8 queries, 2 to 256 keys, d 8 to 128:
+/// a row has 60 to 80 ns of its own (as long as 280 vectors of a block) and takes 15/8 the time a lane; a block brings
+/// its queries and sums in and out, 5 vectors an element.
+bool blocks_pay(AttentionArgs args, const Geometry& g) {
+  Planned rows, block;
+  AttentionLoads loads;
+  int64_t padded = 0;
+  args.block_queries = g.lanes;
+  add_rows(args, g, rows, loads);
+  add_blocks(args, g, block, loads, padded);
+  const auto lanes = [](const Planned& p) {
+    return static_cast<double>(p.tally.lane_macs) + static_cast<double>(p.tally.lane_fma_other);
+  };
+  const double L = g.lanes, moved = 5 * static_cast<double>(args.d + args.e) * L;
+  return lanes(block) + moved < lanes(rows) * 15 / 8 + static_cast<double>(args.queries) * 280 * L;
+}
+
 }  // namespace
 
 bool plan_attention(AttentionArgs& args, const Geometry& g) {
   const int64_t L = g.lanes, vectors = ceil_div(args.queries, L);
   args.block_queries = 0;
   // A row's vectors hold elements, all of them real where d and e are multiples of a vector; a block's hold queries.
-  if (args.queries > std::max<int64_t>(1, L / 2)) {
+  // A single query, whose keys may grow in number from step to step, is always a row.
+  if (args.queries > 1 && (args.queries > L / 2 || blocks_pay(args, g))) {
     const int64_t masked = args.mask_kind == MaskKind::none ? 1 : 2;
     const int64_t widest = std::min<int64_t>(
         g.gemm_vectors, kAttentionScratch / L / std::max<int64_t>(args.d + args.e + masked * kAttentionKeys, 1));
