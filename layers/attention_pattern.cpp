@@ -1,7 +1,7 @@
 // Attention spelled out: MatMul(Q, Kᵀ) → scale → mask → Softmax → MatMul(V), with heads split, moved and merged by
 // Reshape and Transpose (or kept with the batch in one dimension), queries, keys and values cut out of one product,
-// keys and values repeated for the query heads that share them, and causal masks kept as constants. The whole becomes one
-// layer that reads its operands as they lie and never writes the scores.
+// keys and values repeated for the query heads that share them, and causal masks kept as constants. The whole becomes
+// one layer that reads its operands as they lie and never writes the scores.
 #include <algorithm>
 #include <array>
 #include <cmath>
