@@ -13,6 +13,8 @@ void check_dropout(const std::string& who, Operands in) {
   const auto value = [&](size_t i) -> const Tensor* {
     return in.size() > i && in[i].present ? in[i].constant : nullptr;
   };
+  if (in.size() > 2 && in[2].present && element_count(in[2].shape) != 1)
+    fail(who, "training_mode of shape " + to_string(in[2].shape), "must be a scalar");
   const Tensor *ratio = value(1), *training = value(2);
   if (!training || !training->has_data() || training->to_int64().at(0) == 0) return;
   // Exporters keep training_mode=true of what was called with a ratio of 0.
