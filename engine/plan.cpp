@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <set>
 
-#include "tally/engine/arena.h"
 #include "tally/engine/gap.h"
 #include "tally/engine/layout.h"
+#include "tally/engine/plan_buffers.h"
 #include "tally/engine/plan_row.h"
 #include "tally/engine/reorder.h"
 #include "tally/engine/rewrite.h"
@@ -23,7 +23,8 @@ class Planner final : public Preparation {
         rules_(rules),
         options_(options),
         kernels_(kernel_table(options.isa, false)),
-        plan_(std::make_shared<Plan>()) {
+        plan_(std::make_shared<Plan>()),
+        buffers_(*plan_, graph_, options.max_memory) {
     plan_->isa = options.isa;
     plan_->threads = options.threads;
     plan_->max_trips = options.max_trips;
@@ -43,7 +44,7 @@ class Planner final : public Preparation {
     for (size_t i = 0; i < graph_.nodes.size(); ++i)
       if (!graph_.nodes[i].dead) add_node(static_cast<int>(i));
     place_outputs();
-    lay_out();
+    buffers_.lay_out();
     choose_threads(*plan_);
     return plan_;
   }
@@ -57,7 +58,7 @@ class Planner final : public Preparation {
     const ValueId id = node_->inputs[static_cast<size_t>(i)];
     if (id == kAbsent) return {};
     const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-    if (value.constant) return {{value.dtype, value.shape}, Layout::plain, constant_buffer(id), 0};
+    if (value.constant) return {{value.dtype, value.shape}, Layout::plain, buffers_.constant(id), 0};
     const Layout layout = candidate_->inputs[static_cast<size_t>(i)];
     return placement(id, layout, placed_.at({id, layout}));
   }
@@ -73,12 +74,12 @@ class Planner final : public Preparation {
     auto owned = std::make_shared<AlignedBuffer>(std::move(bytes));
     BufferInfo info{std::move(name), BufferKind::weights, owned->size(), 0, owned, owned->data()};
     plan_->weights_bytes += info.bytes;
-    check_memory(plan_->weights_bytes);
-    return add_buffer(std::move(info));
+    buffers_.check_memory(plan_->weights_bytes);
+    return buffers_.add(std::move(info));
   }
 
   BufferId add_scratch(size_t bytes) override {
-    return add_buffer({node_->name + " scratch", BufferKind::arena, bytes, 0, nullptr, nullptr});
+    return buffers_.add({node_->name + " scratch", BufferKind::arena, bytes, 0, nullptr, nullptr});
   }
 
   BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial, size_t growth) override {
@@ -90,8 +91,8 @@ class Planner final : public Preparation {
     }
     info.growth = growth;
     plan_->state_bytes += bytes;
-    check_memory(plan_->state_bytes);
-    return add_buffer(std::move(info));
+    buffers_.check_memory(plan_->state_bytes);
+    return buffers_.add(std::move(info));
   }
 
   std::shared_ptr<const Plan> plan_body(const TypedGraph& body) override {
@@ -106,8 +107,8 @@ class Planner final : public Preparation {
 
   BufferId adopt(const BufferInfo& buffer) override {
     (buffer.kind == BufferKind::state ? plan_->state_bytes : plan_->weights_bytes) += buffer.bytes;
-    check_memory(plan_->weights_bytes + plan_->state_bytes);
-    return add_buffer(buffer);
+    buffers_.check_memory(plan_->weights_bytes + plan_->state_bytes);
+    return buffers_.add(buffer);
   }
 
   void explain(Gap gap, std::string varies) override {
@@ -119,7 +120,7 @@ class Planner final : public Preparation {
 
   void add_step(std::unique_ptr<Step> step) override {
     const int row = static_cast<int>(plan_->rows.size()) - 1;
-    for (BufferId id : step->buffers()) touch(id, row);
+    for (BufferId id : step->buffers()) buffers_.touch(id, row);
     PlanRow& into = plan_->rows.back();
     if (step->on_host()) {
       step->planned.host_macs = step->planned.tally.macs;
@@ -146,39 +147,6 @@ class Planner final : public Preparation {
     return bytes_of(p.type.dtype, static_cast<size_t>(placed_elements(p)));
   }
 
-  void check_memory(size_t bytes) const {
-    const size_t all = bytes + graph_.folded_bytes;
-    if (all > options_.max_memory)
-      fail("plan", text(all, " bytes of buffers and computed constants"),
-           text("must be at most ", options_.max_memory, " (--max-memory)"), ErrorCode::limit);
-  }
-
-  BufferId add_buffer(BufferInfo info) {
-    plan_->buffers.push_back(std::move(info));
-    first_.push_back(-1);
-    last_.push_back(-1);
-    return static_cast<BufferId>(plan_->buffers.size() - 1);
-  }
-
-  void touch(BufferId id, int row) {
-    auto& first = first_[static_cast<size_t>(id)];
-    if (first < 0) first = row;
-    last_[static_cast<size_t>(id)] = std::max(last_[static_cast<size_t>(id)], row);
-  }
-
-  BufferId constant_buffer(ValueId id) {
-    const auto [it, is_new] = constants_.try_emplace(id, -1);
-    if (is_new) {
-      const TypedValue& value = graph_.values[static_cast<size_t>(id)];
-      auto owned = std::make_shared<Tensor>(*value.constant);
-      const auto* data = static_cast<const std::byte*>(owned->data());
-      plan_->weights_bytes += owned->bytes();
-      check_memory(plan_->weights_bytes);
-      it->second = add_buffer({value.name, BufferKind::weights, owned->bytes(), 0, owned, data});
-    }
-    return it->second;
-  }
-
   /// root_[v]: the value whose bytes v shares; uses_[root]: how often they are still to be read.
   void find_roots() {
     root_.resize(graph_.values.size());
@@ -201,7 +169,7 @@ class Planner final : public Preparation {
     for (ValueId id : graph_.inputs) {
       const TypedValue& value = graph_.values[static_cast<size_t>(id)];
       const BufferId buffer =
-          add_buffer({value.name, BufferKind::input, stored_bytes(id, Layout::plain), 0, nullptr, nullptr});
+          buffers_.add({value.name, BufferKind::input, stored_bytes(id, Layout::plain), 0, nullptr, nullptr});
       const int axis = plan_->timeline ? plan_->timeline->input_axes[plan_->inputs.size()] : kNoTimeAxis;
       plan_->inputs.push_back({value.name, {value.dtype, value.shape}, buffer, axis, value.constant.has_value()});
       placed_[{id, Layout::plain}] = buffer;
@@ -223,7 +191,7 @@ class Planner final : public Preparation {
     if (const int view = node.layer->view_of(); view >= 0) {
       const Layout layout = candidate.inputs[static_cast<size_t>(view)];
       const ValueId from = node.inputs[static_cast<size_t>(view)];
-      if (graph_.values[static_cast<size_t>(from)].constant) placed_[{from, layout}] = constant_buffer(from);
+      if (graph_.values[static_cast<size_t>(from)].constant) placed_[{from, layout}] = buffers_.constant(from);
       placed_[{node.outputs[0], candidate.outputs[0]}] = placed_.at({from, layout});
     }
     node_ = &node;
@@ -249,7 +217,7 @@ class Planner final : public Preparation {
     node.layer->prepare(candidate, *this);
     const int current = static_cast<int>(plan_->rows.size()) - 1;
     for (size_t k = 0; k < node.outputs.size(); ++k)
-      if (node.outputs[k] != kAbsent) touch(placed_.at({node.outputs[k], candidate.outputs[k]}), current);
+      if (node.outputs[k] != kAbsent) buffers_.touch(placed_.at({node.outputs[k], candidate.outputs[k]}), current);
     // A row that no ONNX node stands behind only moves data.
     if (node.origins.empty()) return finish_moving_row("time_slice");
     PlanRow& done = plan_->rows.back();
@@ -297,8 +265,8 @@ class Planner final : public Preparation {
       BufferId buffer = reused ? -1 : reusable_input(id, layout);
       reused = reused || buffer >= 0;
       if (buffer < 0)
-        buffer = add_buffer({graph_.values[static_cast<size_t>(id)].name, BufferKind::arena, stored_bytes(id, layout),
-                             0, nullptr, nullptr});
+        buffer = buffers_.add({graph_.values[static_cast<size_t>(id)].name, BufferKind::arena, stored_bytes(id, layout),
+                               0, nullptr, nullptr});
       placed_[{id, layout}] = buffer;
     }
   }
@@ -337,7 +305,7 @@ class Planner final : public Preparation {
     const BufferId source = have->second;
     const TypedValue& value = graph_.values[static_cast<size_t>(id)];
     const BufferId target =
-        add_buffer({value.name + " reordered", BufferKind::arena, stored_bytes(id, layout), 0, nullptr, nullptr});
+        buffers_.add({value.name + " reordered", BufferKind::arena, stored_bytes(id, layout), 0, nullptr, nullptr});
     placed_[{id, layout}] = target;
     PlanRow row;
     row.name = "reorder " + value.name;
@@ -370,7 +338,7 @@ class Planner final : public Preparation {
       const ValueId id = graph_.outputs[o];
       const TypedValue& value = graph_.values[static_cast<size_t>(id)];
       if (value.constant)
-        placed_[{id, Layout::plain}] = constant_buffer(id);
+        placed_[{id, Layout::plain}] = buffers_.constant(id);
       else
         ensure_placed(id, Layout::plain);
       BufferId buffer = placed_.at({id, Layout::plain});
@@ -380,7 +348,7 @@ class Planner final : public Preparation {
         info.name = graph_.output_names[o];
       } else {
         const BufferId target =
-            add_buffer({graph_.output_names[o], BufferKind::output, info.bytes, 0, nullptr, nullptr});
+            buffers_.add({graph_.output_names[o], BufferKind::output, info.bytes, 0, nullptr, nullptr});
         PlanRow row;
         row.name = "copy " + graph_.output_names[o];
         row.op = "Copy";
@@ -399,35 +367,17 @@ class Planner final : public Preparation {
     }
   }
 
-  void lay_out() {
-    std::vector<Lifetime> lifetimes;
-    std::vector<size_t> owners;
-    size_t io_bytes = 0;
-    for (size_t b = 0; b < plan_->buffers.size(); ++b) {
-      const BufferInfo& info = plan_->buffers[b];
-      if (info.kind == BufferKind::input || info.kind == BufferKind::output) io_bytes += info.bytes;
-      if (info.kind != BufferKind::arena || first_[b] < 0) continue;
-      lifetimes.push_back({info.bytes, first_[b], last_[b]});
-      owners.push_back(b);
-    }
-    const ArenaLayout layout = lay_out_arena(lifetimes);
-    for (size_t i = 0; i < owners.size(); ++i) plan_->buffers[owners[i]].offset = layout.offsets[i];
-    plan_->arena_bytes = layout.bytes;
-    check_memory(plan_->arena_bytes + plan_->weights_bytes + plan_->state_bytes + io_bytes);
-  }
-
   TypedGraph graph_;
   std::span<const RewriteRule> rules_;
   PlanOptions options_;
   const KernelTable& kernels_;
   std::shared_ptr<Plan> plan_;
+  PlanBuffers buffers_;
   Estimate step_estimate_;  ///< by node, of a streamed plan
   std::vector<Candidate> candidates_;
   std::vector<ValueId> root_;
   std::vector<int> uses_;
   std::map<Place, BufferId> placed_;
-  std::map<ValueId, BufferId> constants_;
-  std::vector<int> first_, last_;  ///< rows that touch a buffer
   // The node being prepared.
   const TypedNode* node_ = nullptr;
   const Candidate* candidate_ = nullptr;

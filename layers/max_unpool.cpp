@@ -2,6 +2,8 @@
 // I counts within the extents that kernel, strides and pads make of X's,
 //   (in − 1)·stride + kernel − pads,
 // and a larger output_shape goes on with zeros behind them along every axis (as the standard's own cases have it).
+#include <algorithm>
+
 #include "tally/layers/formula.h"
 #include "tally/layers/host_layer.h"
 #include "tally/layers/host_number.h"
@@ -80,8 +82,14 @@ class MaxUnpool final : public HostLayer {
         tally->bytes_loaded += i * 8 + placed * int64_t{sizeof(E)};
         tally->bytes_stored += (zeros + placed) * int64_t{sizeof(E)};
       };
-      Planned planned = host_planned(p, {{kX, n * bytes}, {kI, n * 8}}, outputs * bytes);
-      planned.stored_partials = n * bytes;
+      int64_t placed = n;
+      if (const Tensor* indices = in[kI].constant)
+        placed = std::count_if(indices->values<int64_t>().begin(), indices->values<int64_t>().end(),
+                               [&](int64_t i) { return i >= 0 && i < unpooled.elements; });
+      else
+        p.vary("indices_outside");
+      Planned planned = host_planned(p, {{kX, placed * bytes}, {kI, n * 8}}, outputs * bytes);
+      planned.stored_partials = placed * bytes;
       planned.tally.bytes_stored += planned.stored_partials;
       add_host_step(p, {p.input(kX).buffer, p.input(kI).buffer, p.output(0).buffer}, planned, candidate.cycles, run);
     });

@@ -35,6 +35,7 @@ class PartPreparation final : public Preparation {
   std::shared_ptr<const Plan> plan_body(const TypedGraph& body) override { return whole_.plan_body(body); }
   BufferId adopt(const BufferInfo& buffer) override { return whole_.adopt(buffer); }
   void explain(Gap gap, std::string varies) override { whole_.explain(std::move(gap), std::move(varies)); }
+  void vary(std::string term) override { whole_.vary(std::move(term)); }
   void add_step(std::unique_ptr<Step> step) override;
 
  private:

@@ -3,19 +3,12 @@
 #include <algorithm>
 #include <set>
 
+#include "tally/layers/registry.h"
 #include "tests/fuzz/attribute_mutation.h"
 
 namespace tally::test {
 
 namespace {
-
-const char* const kOperators[] = {
-#define TALLY_LAYER(op, first, last, maker) #op,
-#define TALLY_RULE(rule)
-#include "tally/layers/list.inc"
-#undef TALLY_LAYER
-#undef TALLY_RULE
-};
 
 std::string fresh_name(const std::string& stem, Dice& dice) {
   return stem + "_" + std::to_string(dice.below(1'000'000'000));
@@ -151,7 +144,8 @@ void bypass_node(Graph& graph, size_t index) {
 }
 
 void become_specimen(Node& node, const Specimens& specimens, Dice& dice) {
-  node.op = dice.of(kOperators);
+  const auto operators = supported_operators();
+  node.op = dice.of(operators).op;
   if (const Specimen* specimen = specimens.of_operator(node.op, dice); specimen != nullptr && dice.one_in(2))
     node.attributes = specimen->node.attributes;
 }
