@@ -167,6 +167,8 @@ class Typer {
   void add_input(const ValueInfo& input) {
     TypedValue value{input.name, input.dtype, {}, {}, {}};
     const std::string who = "input '" + input.name + "'";
+    if (bits_of(input.dtype) == 0)
+      fail(who, text("elements of type ", name_of(input.dtype)), "must be numbers or booleans");
     if (const auto bound = binding_.values.find(input.name); bound != binding_.values.end()) {
       const Tensor& tensor = bound->second;
       if (tensor.dtype() != input.dtype)
@@ -247,8 +249,8 @@ class Typer {
     typed.layer = registry_.make(node);
     const std::vector<Operand> operands = out_.operands(typed);
     if (const Graph* branch = typed.layer->taken_branch(operands)) return inline_branch(node, *branch);
-    if (!operands.empty() && !operands[0].present && !typed.layer->first_input_optional())
-      fail(node.label(), "an absent first input", "must be given");
+    if ((operands.empty() || !operands[0].present) && !typed.layer->first_input_optional())
+      fail(node.label(), operands.empty() ? "no inputs" : "an absent first input", "must be given");
     for (size_t i = 0; i < operands.size(); ++i)
       if (typed.layer->needs_value(static_cast<int>(i)) && operands[i].present &&
           (operands[i].constant == nullptr || !operands[i].constant->has_data()))

@@ -21,7 +21,9 @@ class DropoutMask final : public Layer {
     require_inputs(label(), in, 1, 3);
     if (!with_number_type(in[0].dtype, [](auto) {}))
       fail(label(), text("data of type ", name_of(in[0].dtype)), "must be a number");
-    if (in.size() > 2 && in[2].present && in[2].constant->to_int64().at(0) != 0)
+    if (in.size() > 2 && in[2].present && element_count(in[2].shape) != 1)
+      fail(label(), "training_mode of shape " + to_string(in[2].shape), "must be a scalar");
+    if (in.size() > 2 && in[2].present && in[2].constant->to_int64()[0] != 0)
       fail(label(), "training_mode=true", "must be false: training is not supported");
     return {{in[0].dtype, in[0].shape}, {boolean_ ? DType::boolean : in[0].dtype, in[0].shape}};
   }

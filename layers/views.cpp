@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "tally/layers/placement.h"
 #include "tally/layers/stream_axes.h"
 
 namespace tally {
@@ -30,6 +31,7 @@ class View : public Layer {
  protected:
   /// A view of in[0] with other extents.
   std::vector<TensorType> viewed(Operands in, Shape shape) const { return {{in[0].dtype, std::move(shape)}}; }
+  void require_at_most(Operands in, size_t inputs) const { require_inputs(label(), in, 1, inputs); }
 };
 
 class IdentityLayer final : public View {
@@ -37,7 +39,10 @@ class IdentityLayer final : public View {
   using View::View;
   bool view_keeps_layout() const override { return true; }
   bool keeps_identity() const override { return true; }
-  std::vector<TensorType> infer(Operands in) const override { return viewed(in, in[0].shape); }
+  std::vector<TensorType> infer(Operands in) const override {
+    require_at_most(in, 1);
+    return viewed(in, in[0].shape);
+  }
   StreamStep stream(Operands in, std::span<const int> time_axes) const override {
     return stream_elements(in, time_axes);
   }
@@ -53,7 +58,10 @@ class DropoutLayer final : public View {
   bool view_keeps_layout() const override { return true; }
   bool needs_value(int input) const override { return input == 2; }
   std::vector<TensorType> infer(Operands in) const override {
-    if (in.size() > 2 && in[2].present && in[2].constant != nullptr && in[2].constant->to_int64().at(0) != 0)
+    require_at_most(in, 3);
+    if (in.size() > 2 && in[2].present && element_count(in[2].shape) != 1)
+      fail(label(), "training_mode of shape " + to_string(in[2].shape), "must be a scalar");
+    if (in.size() > 2 && in[2].present && in[2].constant->to_int64()[0] != 0)
       fail(label(), "training_mode=true", "must be false: training is not supported");
     return viewed(in, in[0].shape);
   }
@@ -86,6 +94,7 @@ class FlattenLayer final : public View {
  public:
   explicit FlattenLayer(const Node& node) : View(node), axis_(node.get_int("axis", 1)) {}
   std::vector<TensorType> infer(Operands in) const override {
+    require_at_most(in, 1);
     const Shape& x = in[0].shape;
     const auto rank = static_cast<int64_t>(x.size());
     const int64_t axis = axis_ < 0 ? axis_ + rank : axis_;
@@ -106,12 +115,11 @@ class ReshapeLayer final : public View {
  public:
   explicit ReshapeLayer(const Node& node) : View(node), allow_zero_(node.get_int("allowzero", 0) != 0) {
     if (node.has("shape")) attribute_ = node.get_ints("shape");
-    if (node.inputs.size() < 2 && !attribute_) fail(label(), "no shape", "must have a shape input or attribute");
   }
   bool needs_value(int input) const override { return input == 1; }
   std::vector<TensorType> infer(Operands in) const override {
-    const std::vector<int64_t> wanted =
-        in.size() > 1 && in[1].present ? in[1].constant->to_int64() : attribute_.value();
+    require_at_most(in, 2);
+    const std::vector<int64_t> wanted = wanted_extents(in);
     const int64_t elements = element_count(in[0].shape, label());
     Shape shape;
     int64_t known = 1;
@@ -161,6 +169,12 @@ class ReshapeLayer final : public View {
   }
 
  private:
+  std::vector<int64_t> wanted_extents(Operands in) const {
+    if (in.size() > 1 && in[1].present) return in[1].constant->to_int64();
+    if (!attribute_) fail(label(), "no shape", "must have a shape input or attribute");
+    return *attribute_;
+  }
+
   bool allow_zero_;
   std::optional<std::vector<int64_t>> attribute_;
 };
@@ -204,6 +218,7 @@ class SqueezeLayer final : public View {
  private:
   /// The axes that go.
   std::set<int64_t> squeezed(Operands in) const {
+    require_at_most(in, 2);
     const Shape& x = in[0].shape;
     std::set<int64_t> gone;
     if (const auto axes = axes_of(in, attribute_)) {
@@ -225,9 +240,7 @@ class SqueezeLayer final : public View {
 
 class UnsqueezeLayer final : public View {
  public:
-  explicit UnsqueezeLayer(const Node& node) : View(node), attribute_(axes_attribute(node)) {
-    if (node.inputs.size() < 2 && !attribute_) fail(label(), "no axes", "must have an axes input or attribute");
-  }
+  explicit UnsqueezeLayer(const Node& node) : View(node), attribute_(axes_attribute(node)) {}
   bool needs_value(int input) const override { return input == 1; }
   std::vector<TensorType> infer(Operands in) const override {
     const std::set<int64_t> added = new_axes(in);
@@ -245,7 +258,10 @@ class UnsqueezeLayer final : public View {
 
  private:
   std::set<int64_t> new_axes(Operands in) const {
-    const std::vector<int64_t> axes = axes_of(in, attribute_).value();
+    require_at_most(in, 2);
+    const std::optional<std::vector<int64_t>> given = axes_of(in, attribute_);
+    if (!given) fail(label(), "no axes", "must have an axes input or attribute");
+    const std::vector<int64_t>& axes = *given;
     const auto rank = static_cast<int64_t>(in[0].shape.size() + axes.size());
     std::set<int64_t> added;
     for (int64_t axis : axes)
