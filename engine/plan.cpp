@@ -98,7 +98,10 @@ class Planner final : public Preparation {
     PlanOptions options = options_;
     options.threads = 1;
     options.stream = false;  // the graph around it already is of one step
-    return make_plan(body, rules_, options);
+    auto plan = make_plan(body, rules_, options);
+    for (const PlanRow& row : plan->rows)
+      if (body_varies_.empty()) body_varies_ = row.varies;
+    return plan;
   }
 
   BufferId adopt(const BufferInfo& buffer) override {
@@ -109,8 +112,10 @@ class Planner final : public Preparation {
 
   void explain(Gap gap, std::string varies) override {
     explained_ = std::move(gap);
-    plan_->rows.back().varies = std::move(varies);
+    plan_->rows.back().varies = varies.empty() ? body_varies_ : std::move(varies);
   }
+
+  void vary(std::string term) override { plan_->rows.back().varies = std::move(term); }
 
   void add_step(std::unique_ptr<Step> step) override {
     const int row = static_cast<int>(plan_->rows.size()) - 1;
@@ -240,6 +245,7 @@ class Planner final : public Preparation {
       if (id != kAbsent) --uses_[static_cast<size_t>(root_[static_cast<size_t>(id)])];
     place_node_outputs();
     explained_.reset();
+    body_varies_.clear();
     node.layer->prepare(candidate, *this);
     const int current = static_cast<int>(plan_->rows.size()) - 1;
     for (size_t k = 0; k < node.outputs.size(); ++k)
@@ -428,6 +434,7 @@ class Planner final : public Preparation {
   std::vector<Operand> operands_;
   std::vector<TensorType> types_;
   std::optional<Gap> explained_;  ///< by the node itself
+  std::string body_varies_;       ///< of the first row that varies in the plans of its bodies
 };
 
 }  // namespace

@@ -40,8 +40,11 @@ class Preparation {
   virtual std::shared_ptr<const Plan> plan_body(const TypedGraph& body) = 0;
   /// Weights or state of a body's plan become this plan's own.
   virtual BufferId adopt(const BufferInfo& buffer) = 0;
-  /// executed − ideal of the layer, whose work is that of its bodies' plans. `varies`: as in PlanRow.
+  /// executed − ideal of the layer, whose work is that of its bodies' plans. `varies`: as in PlanRow; where it is empty
+  /// and a row of those plans varies, the layer varies as that row does.
   virtual void explain(Gap gap, std::string varies) = 0;
+  /// Data decide how much of its planned work the layer does: `term` is the gap term of executed − planned.
+  virtual void vary(std::string term) = 0;
 
   /// Appends a step; steps of a layer run in order.
   virtual void add_step(std::unique_ptr<Step> step) = 0;

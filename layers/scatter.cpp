@@ -98,8 +98,9 @@ class Scattering : public HostLayer {
                   {x.buffer, 0, p.inputs()[kX].constant != nullptr}, {y.buffer});
   }
 
-  /// `n` updates: each is read once, and with a reduction what it meets too.
+  /// `n` updates: each is read once, and with a reduction what it meets too. Fewer where indices lie outside.
   Planned planned(Preparation& p, int64_t n, int64_t index_bytes) const {
+    if (p.inputs()[kIndices].constant == nullptr) p.vary("indices_outside");
     const int64_t bytes = n * element_bytes(p.inputs());
     Planned planned = host_planned(p, {{kUpdates, bytes}, {kIndices, index_bytes}}, 0);
     if (reduction_ != Reduction::none) planned.loaded_partials = bytes;
