@@ -164,7 +164,8 @@ void Context::feed(const std::map<std::string, Tensor>& inputs) {
   const std::vector<std::string>& carrying = impl_->model.shape_carrying();
   std::map<std::string, Shape> shapes;
   std::map<std::string, Tensor> values;
-  for (const auto& [name, tensor] : inputs) {
+  for (const auto& [key, tensor] : inputs) {
+    const std::string& name = key;  // clang before 16 captures no structured binding
     const auto declared =
         std::find_if(graph.inputs.begin(), graph.inputs.end(), [&](const ValueInfo& v) { return v.name == name; });
     if (declared == graph.inputs.end())
