@@ -56,9 +56,9 @@ void refuse_unknown_command(const CLI::App& app, int argc, char** argv) {
   tally::fail("command", "'" + std::string(*word) + "'", "must be one of " + names, ErrorCode::usage);
 }
 
-/// Runs `command`; whatever goes wrong becomes one line on stderr and an exit code.
+/// Runs `command`; whatever goes wrong but for want of memory becomes one line on stderr and an exit code.
 template <class F>
-int guarded(F command, bool quiet) {
+int reported(F command, bool quiet) {
   const auto report = [&](const std::string& what, int code) {
     tally::tools::message("error: " + what, quiet);
     return code;
@@ -68,9 +68,22 @@ int guarded(F command, bool quiet) {
   } catch (const tally::Error& e) {
     return report((e.code == ErrorCode::internal ? "internal: " : "") + std::string(e.what()), exit_code(e.code));
   } catch (const std::bad_alloc&) {
-    return report("out of memory: must fit this machine's memory (--max-memory bounds what is tried)", kBadInput);
+    throw;
   } catch (const std::exception& e) {
     return report(std::string("internal: ") + e.what(), kInternal);
+  }
+}
+
+/// The same for want of memory too, be it to say what went wrong: that line is there already.
+template <class F>
+int guarded(F command, bool quiet) {
+  try {
+    return reported(command, quiet);
+  } catch (const std::bad_alloc&) {
+    if (!quiet)
+      std::fputs("tally: error: out of memory: must fit this machine's memory (--max-memory bounds what is tried)\n",
+                 stderr);
+    return kBadInput;
   }
 }
 

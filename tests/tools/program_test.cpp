@@ -260,3 +260,26 @@ TEST_CASE("run reads inputs by name or in order, binds dimensions by them, and w
   CHECK(run_tally("run " + small.file + " --seed 1 --dim N=5").code == 0);
   CHECK(run_tally("run " + small.file + " --seed 1 --dim N=99999999999").code == 3);
 }
+
+TEST_CASE("too little memory exits with 3, wherever it ends") {
+  const auto limited = [](int64_t kilobytes, const std::string& arguments) {
+    return run_tally(arguments, "prlimit --as=" + std::to_string(kilobytes * 1024));
+  };
+  if (limited(1 << 20, "--version").code != 0) {
+    MESSAGE("skipped: no prlimit, or an emulator or sanitizer that takes more than a gigabyte of addresses");
+    return;
+  }
+  int64_t enough = 4096;
+  while (limited(enough, "--version").code != 0) enough += 512;
+  int refused = 0, done = 0;
+  for (int64_t more = 0; more < 32 * 1024 && done < 2; more += 64) {
+    const Ran ran = limited(enough + more, "run " TALLY_SOURCE_DIR "/tools/models/transformer_fashion.onnx --seed 1");
+    CAPTURE(more);
+    CAPTURE(ran.err);
+    CHECK((ran.code == 0 || ran.code == 3));
+    if (ran.code == 3) CHECK(ran.err.find("memory") != std::string::npos);
+    ++(ran.code == 0 ? done : refused);
+  }
+  CHECK(done == 2);
+  CHECK(refused > 0);
+}
