@@ -9,14 +9,18 @@ namespace tally::onnx {
 namespace fs = std::filesystem;
 namespace {
 
-/// Size of a regular file. Pipes and devices have none, and reading them may never end.
-uint64_t regular_size(const fs::path& file, const std::string& who) {
+std::string name_of(const fs::path& file) { return "file '" + file.string() + "'"; }
+
+/// Size of a regular file. Pipes and devices have none, and reading them may never end. `node`: as errors name it; empty
+/// where the caller adds it, and what is found then names the file.
+uint64_t regular_size(const fs::path& file, const std::string& node) {
+  const std::string found = node.empty() ? name_of(file) + " " : "";
   std::error_code error;
   const fs::file_status status = fs::status(file, error);
-  if (!fs::exists(status)) fail(who, file.string() + " does not exist", "must be a readable file");
-  if (!fs::is_regular_file(status)) fail(who, file.string() + " is no regular file", "must be one");
+  if (!fs::exists(status)) fail(node, found + "does not exist", "must be a readable file");
+  if (!fs::is_regular_file(status)) fail(node, found + "is no regular file", "must be one");
   const uint64_t size = fs::file_size(file, error);
-  if (error) fail(who, file.string() + ": " + error.message(), "must be a readable file");
+  if (error) fail(node, found + "has no size: " + error.message(), "must be a readable file");
   return size;
 }
 
@@ -32,13 +36,13 @@ void check_location(const std::string& location) {
 }
 
 std::vector<std::byte> read_file(const fs::path& file, size_t max_bytes) {
-  const uint64_t size = regular_size(file, "");
+  const uint64_t size = regular_size(file, name_of(file));
   if (size > max_bytes)
-    fail(file.string(), text(size, " bytes"), text("must be at most ", max_bytes, " (--max-memory)"), ErrorCode::limit);
+    fail(name_of(file), text(size, " bytes"), text("must be at most ", max_bytes, " (--max-memory)"), ErrorCode::limit);
   std::vector<std::byte> bytes(static_cast<size_t>(size));
   std::ifstream in(file, std::ios::binary);
   in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  if (!in) fail("", file.string() + " cannot be read", "must be a readable file");
+  if (!in) fail(name_of(file), "cannot be read", "must be a readable file");
   return bytes;
 }
 
@@ -67,14 +71,14 @@ void read_range(const fs::path& file, uint64_t offset, uint64_t length, void* in
   std::ifstream in(file, std::ios::binary);
   in.seekg(static_cast<std::streamoff>(offset));
   in.read(static_cast<char*>(into), static_cast<std::streamsize>(length));
-  if (!in) fail("", file.filename().string() + " cannot be read", "must be a readable file");
+  if (!in) fail("", name_of(file) + " cannot be read", "must be a readable file");
 }
 
 void write_file(const fs::path& file, const std::string& bytes) {
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   out.flush();
-  if (!out) fail("", file.string() + " cannot be written", "must be a writable file");
+  if (!out) fail(name_of(file), "cannot be written", "must be a writable file");
 }
 
 }  // namespace tally::onnx

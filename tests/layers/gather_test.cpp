@@ -1,5 +1,6 @@
 // Gather, GatherElements, GatherND, ScatterElements, ScatterND, Compress: elements chosen by indices.
 #include "moved.h"
+#include "tally/engine/profile.h"
 
 namespace {
 
@@ -207,6 +208,9 @@ TEST_CASE("ScatterElements and ScatterND: reductions on every number type, indic
         context.feed(g.feeds);
         context.run();
         CHECK(whole(context.output_tensor(0)) == expected);
+        const Profile p = profile(context, {.repeats = 1, .warmup = 0});
+        CHECK_MESSAGE(!p.broken_law, p.broken_law.value_or(""));
+        CHECK(p.rows.back().gap.bytes_stored.at("indices_outside") < 0);
       }
 }
 

@@ -115,6 +115,29 @@ TEST_CASE("hostile: type confusion among operands and attributes") {
   check_mentions(error_of(one_node({4, 5}, make_node("Relu", {""}, {"c"}))), "Relu 'c'", "");
 }
 
+TEST_CASE("hostile: operands that are not there, or more than there may be") {
+  for (const char* op :
+       {"Relu", "Flatten", "Identity", "Squeeze", "Unsqueeze", "Reshape", "Conv", "Shape", "If", "Sum"})
+    check_mentions(error_of(one_node({4, 5}, make_node(op, {}, {"y"}))), "'y'", "");
+  check_mentions(error_of(one_node({4, 5}, make_node("Flatten", {}, {"y"}))), "Flatten 'y'", "no inputs");
+  for (const char* op : {"Flatten", "Identity"})
+    check_mentions(error_of(one_node({4, 5}, make_node(op, {"x", "x"}, {"y"}))), "'y'", "2 inputs");
+  check_mentions(error_of(one_node({4, 5}, make_node("Reshape", {"x", ""}, {"y"}))), "Reshape 'y'", "no shape");
+  check_mentions(error_of(one_node({4, 5}, make_node("Unsqueeze", {"x", ""}, {"y"}))), "Unsqueeze 'y'", "no axes");
+  const std::map<std::string, Tensor> no_mode{{"mode", Tensor(DType::boolean, {0})}};
+  for (const std::vector<std::string>& outputs : {std::vector<std::string>{"y"}, {"y", "mask"}})
+    check_mentions(error_of(one_node({4, 5}, make_node("Dropout", {"x", "", "mode"}, outputs), no_mode)), "Dropout 'y'",
+                   "training_mode");
+}
+
+TEST_CASE("hostile: inputs without a type") {
+  for (const DType type : {DType::undefined, DType::string}) {
+    Graph g = one_node({4, 5}, make_node("Identity", {"x"}, {"y"}));
+    g.inputs[0].dtype = type;
+    check_mentions(error_of(std::move(g)), "input 'x'", std::string(name_of(type)));
+  }
+}
+
 TEST_CASE("hostile: gigantic extents, products that overflow") {
   CHECK(error_of(one_node({int64_t{1} << 40}, make_node("Relu", {"x"}, {"y"}))).code == ErrorCode::limit);
   CHECK(error_of(one_node({int64_t{1} << 32, int64_t{1} << 32}, make_node("Relu", {"x"}, {"y"}))).code ==

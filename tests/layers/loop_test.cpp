@@ -210,6 +210,27 @@ TEST_CASE("loop: an If within, a loop within, names hidden and captured through 
   }
 }
 
+TEST_CASE("loop: a branch within makes it vary as the branch does") {
+  GraphMaker g;
+  g.constant("M", number(3)).input("c", truth(false)).input("a0", floats({1, 2}));
+  BodyMaker same, doubled, body;
+  same.node("Identity", {"a"}, "t").output("t");
+  doubled.node("Add", {"a", "a"}, "s").node("Add", {"s", "a"}, "t").output("t");
+  body.input("i").input("go").input("a");
+  body.node("If", {"c"}, "t", {{"then_branch", doubled.made()}, {"else_branch", same.made()}}).output("go").output("t");
+  control(g, "Loop", {"M", "", "a0"}, {"a"}, {{"body", body.made()}});
+  Context context(CompiledModel(g.graph, registry(), {}));
+  for (const bool taken : {true, false}) {
+    g.feeds["c"] = truth(taken);
+    context.feed(g.feeds);
+    const Profile p = profile(context, {.repeats = 1, .warmup = 0});
+    CHECK_MESSAGE(!p.broken_law, p.broken_law.value_or(""));
+    CHECK(p.rows[0].plan->varies == "branch");
+    CHECK(context.output_tensor(0).to_double()[0] == (taken ? 27 : 1));
+    CHECK(p.rows[0].gap.bytes_stored.contains("branch") == !taken);
+  }
+}
+
 TEST_CASE("loop: one of constants alone is folded") {
   GraphMaker g = summing_loop(4);
   g.graph.inputs.clear();

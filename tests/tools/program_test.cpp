@@ -270,16 +270,16 @@ TEST_CASE("too little memory exits with 3, wherever it ends") {
     return;
   }
   int64_t enough = 4096;
-  while (limited(enough, "--version").code != 0) enough += 1024;
+  while (limited(enough, "--version").code != 0) enough += 512;
   int refused = 0, done = 0;
-  for (int64_t more = 1024; more < 32 * 1024 && done < 3; more += 512) {
-    const Ran ran = limited(enough + more, "run " + kLenet + " --seed 1");
+  for (int64_t more = 0; more < 32 * 1024 && done < 2; more += 64) {
+    const Ran ran = limited(enough + more, "run " TALLY_SOURCE_DIR "/tools/models/transformer_fashion.onnx --seed 1");
     CAPTURE(more);
     CAPTURE(ran.err);
     CHECK((ran.code == 0 || ran.code == 3));
     if (ran.code == 3) CHECK(ran.err.find("memory") != std::string::npos);
     ++(ran.code == 0 ? done : refused);
   }
-  CHECK(done == 3);
-  MESSAGE(refused << " limits were too small");
+  CHECK(done == 2);
+  CHECK(refused > 0);
 }
