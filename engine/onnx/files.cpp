@@ -11,8 +11,8 @@ namespace {
 
 std::string name_of(const fs::path& file) { return "file '" + file.string() + "'"; }
 
-/// Size of a regular file. Pipes and devices have none, and reading them may never end. `node`: as errors name it; empty
-/// where the caller adds it, and what is found then names the file.
+/// Size of a regular file. Pipes and devices have none, and reading them may never end. `node`: as errors name it;
+/// empty where the caller adds it, and what is found then names the file.
 uint64_t regular_size(const fs::path& file, const std::string& node) {
   const std::string found = node.empty() ? name_of(file) + " " : "";
   std::error_code error;
