@@ -22,6 +22,9 @@ set(TALLY_ISA_OPTIONS -O2 -fno-lto -fno-exceptions -fno-rtti -fno-math-errno -ff
 # Of the sanitizers only plain address checks: with undefined behaviour and scopes checked too, gcc 12 takes ten minutes
 # and 2 GB for one such file (half a minute without); guard pages around every operand test the kernels besides.
 list(APPEND TALLY_ISA_OPTIONS -fno-sanitize=undefined -fno-sanitize-address-use-after-scope)
+if(TALLY_FUZZ)
+  list(APPEND TALLY_ISA_OPTIONS -fno-sanitize=fuzzer-no-link)  # nor does coverage in kernels tell a fuzzer much
+endif()
 # gcc 12's own AVX-512 headers trip this warning (gcc bug 105593).
 list(APPEND TALLY_ISA_OPTIONS "$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>")
 
