@@ -221,7 +221,7 @@ class Planner final : public Preparation {
     // A row that no ONNX node stands behind only moves data.
     if (node.origins.empty()) return finish_moving_row("time_slice");
     PlanRow& done = plan_->rows.back();
-    done.gap = explained_ ? *explained_ : explain_gap(done, moved_bytes());
+    done.gap = explained_ ? *explained_ : explain_gap(done, moved_bytes(node, operands_, types_, done.ideal));
   }
 
   void describe(PlanRow& row, int index) const {
@@ -233,27 +233,6 @@ class Planner final : public Preparation {
     if (plan_->timeline && !node_->origins.empty())
       add_ideal(row.ideal, step_estimate_.layers[static_cast<size_t>(index)]);
     describe_operands(row, *node_, *candidate_, operands_, types_);
-  }
-
-  /// What the row moves ideally, its absorbed intermediate tensors left out.
-  MovedBytes moved_bytes() const {
-    MovedBytes moved;
-    std::set<ValueId> seen;
-    for (size_t k = 0; k < node_->inputs.size(); ++k) {
-      const ValueId id = node_->inputs[k];
-      if (id == kAbsent || graph_.values[static_cast<size_t>(id)].constant ||
-          node_->layer->role(static_cast<int>(k), operands_) == Role::state || !seen.insert(id).second)
-        continue;
-      const int64_t used = node_->layer->bytes_used(static_cast<int>(k), operands_, types_);
-      moved.read += used < 0 ? static_cast<int64_t>(stored_bytes(id, Layout::plain)) : used;
-    }
-    for (ValueId id : node_->outputs)
-      if (id != kAbsent) moved.written += static_cast<int64_t>(stored_bytes(id, Layout::plain));
-    // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.
-    const Cost cost = node_->layer->cost(operands_, types_);
-    moved.padding_macs = plan_->rows.back().ideal.macs - cost.macs_nopad;
-    moved.masked_macs = cost.macs_masked;
-    return moved;
   }
 
   void place_node_outputs() {

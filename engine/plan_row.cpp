@@ -1,5 +1,7 @@
 #include "tally/engine/plan_row.h"
 
+#include <set>
+
 namespace tally {
 
 void describe_operands(PlanRow& row, const TypedNode& node, const Candidate& candidate, Operands in,
@@ -23,6 +25,28 @@ void add_ideal(Ideal& ideal, const NodeEstimate& node) {
   ideal.bytes_read += node.bytes_read;
   ideal.bytes_weights += node.bytes_weights;
   ideal.bytes_written += node.bytes_written;
+}
+
+MovedBytes moved_bytes(const TypedNode& node, Operands in, std::span<const TensorType> out, const Ideal& ideal) {
+  const auto dense_bytes = [](DType type, const Shape& shape) {
+    return static_cast<int64_t>(bytes_of(type, static_cast<size_t>(element_count(shape))));
+  };
+  MovedBytes moved;
+  std::set<ValueId> seen;
+  for (size_t k = 0; k < in.size(); ++k) {
+    if (!in[k].present || in[k].constant || node.layer->role(static_cast<int>(k), in) == Role::state ||
+        !seen.insert(node.inputs[k]).second)
+      continue;
+    const int64_t used = node.layer->bytes_used(static_cast<int>(k), in, out);
+    moved.read += used < 0 ? dense_bytes(in[k].dtype, in[k].shape) : used;
+  }
+  for (size_t k = 0; k < out.size(); ++k)
+    if (node.outputs[k] != kAbsent) moved.written += dense_bytes(out[k].dtype, out[k].shape);
+  // Of the layer as it runs: an absorbed Pad has made more taps fall on padding.
+  const Cost cost = node.layer->cost(in, out);
+  moved.padding_macs = ideal.macs - cost.macs_nopad;
+  moved.masked_macs = cost.macs_masked;
+  return moved;
 }
 
 }  // namespace tally

@@ -1,5 +1,5 @@
 #pragma once
-#include "tally/engine/plan.h"
+#include "tally/engine/gap.h"
 
 namespace tally {
 
@@ -9,5 +9,8 @@ void describe_operands(PlanRow& row, const TypedNode& node, const Candidate& can
 
 /// ideal += what an ONNX node should cost.
 void add_ideal(Ideal& ideal, const NodeEstimate& node);
+
+/// What the row of `node` moves ideally, its absorbed intermediate tensors left out.
+MovedBytes moved_bytes(const TypedNode& node, Operands in, std::span<const TensorType> out, const Ideal& ideal);
 
 }  // namespace tally

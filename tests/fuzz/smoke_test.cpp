@@ -1,5 +1,5 @@
-// Mutated models of fixed seeds, so that a failure repeats: the same mutations and promises as tests/fuzz/targets,
-// where coverage leads. TALLY_FUZZ_ROUNDS sets how many.
+// Mutated models of fixed seeds, so that a failure repeats: the mutations and promises of tests/fuzz/targets, where
+// coverage leads. TALLY_FUZZ_ROUNDS sets how many.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
