@@ -104,6 +104,8 @@ class TakesEpilogue {
   virtual ~TakesEpilogue() = default;
   /// The layer with `epilogue` at its end, same operands; null where it cannot (it has one already, other dtype).
   virtual std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const = 0;
+  /// True where it has one: it then does more than its operator says.
+  virtual bool has_epilogue() const = 0;
 };
 
 /// A layer whose kernel can add a tensor of its output's shape before the activation.

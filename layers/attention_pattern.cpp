@@ -8,7 +8,6 @@
 
 #include "tally/layers/absorb.h"
 #include "tally/layers/attention_heads.h"
-#include "tally/layers/linear.h"
 #include "tally/layers/pattern.h"
 
 namespace tally {
@@ -93,7 +92,7 @@ class AttentionMatch {
 
   /// What node `index` multiplies its operand `at` by, where that is a constant.
   std::optional<double> factor_of(int index, ValueId at) const {
-    if (index < 0 || rewriter_.node(index).outputs.size() != 1) return {};
+    if (index < 0 || rewriter_.node(index).outputs.size() != 1 || !match_.bare(index)) return {};
     const std::string& op = rewriter_.node(index).op;
     if (op != "Mul" && op != "Div") return {};
     const ValueId constant = match_.other(index, at);
@@ -355,11 +354,7 @@ class AttentionMatch {
 /// MatMul of queries and keys, at which the pattern starts.
 bool recognise_attention(Rewriter& rewriter, int index) {
   const TypedNode& node = rewriter.node(index);
-  const auto* product = dynamic_cast<const Linear*>(node.layer.get());
-  if (node.op != "MatMul" || node.outputs.size() != 1 || !product ||
-      product->tail().epilogue.activation != Activation::none)
-    return false;
-  return AttentionMatch(rewriter, index).run();
+  return node.op == "MatMul" && node.outputs.size() == 1 && AttentionMatch(rewriter, index).run();
 }
 
 }  // namespace tally

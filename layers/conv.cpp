@@ -76,6 +76,13 @@ ConvShape Conv::shape_of(Operands in) const {
     fail(label(), text("B of shape ", to_string(in[kB].shape)), text("must have shape ", s.M));
   const size_t rank = x.size() - 2;
   for (size_t i = 0; i < rank; ++i) s.axis(i, rank) = resolve_axis(window_, i, rank, x[i + 2], w[i + 2], label());
+  // Tensors without elements may have extents whose products overflow.
+  product(label(), "an image of X", {{"C", s.C}, {"iD", s.z.in}, {"iH", s.y.in}, {"iW", s.x.in}});
+  product(label(), "a map of X", {{"iD", s.z.in}, {"iH", s.y.in}, {"iW", s.x.in}});
+  product(label(), "an image of Y", {{"M", s.M}, {"oD", s.z.out}, {"oH", s.y.out}, {"oW", s.x.out}});
+  product(label(), "a map of Y", {{"oD", s.z.out}, {"oH", s.y.out}, {"oW", s.x.out}});
+  product(label(), "a filter",
+          {{"(C/g)", s.group_inputs()}, {"kD", s.z.kernel}, {"kH", s.y.kernel}, {"kW", s.x.kernel}});
   return s;
 }
 

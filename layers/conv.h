@@ -37,6 +37,7 @@ class Conv final : public Layer,
   StreamStep stream(Operands in, std::span<const int> time_axes) const override;
 
   std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const override;
+  bool has_epilogue() const override { return tail_.epilogue.activation != Activation::none; }
   std::shared_ptr<const Layer> with_residual(Operands in) const override;
   int residual_input() const override { return kResidual; }
   int64_t map_axis(Operands) const override { return 1; }

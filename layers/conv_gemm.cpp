@@ -1,5 +1,6 @@
 // Convolution as a matrix product without im2col: rows are output pixels, depth is the valid taps, columns are
 // channels.
+#include <algorithm>
 #include <cstdlib>
 #include <limits>
 
@@ -92,7 +93,8 @@ bool fits(const DepthWalk& d) {
       static_cast<double>(s.group_inputs()) * static_cast<double>(d.x.c) +
       static_cast<double>(s.z.out - 1) * (static_cast<double>(s.z.stride) * static_cast<double>(d.x.z) +
                                           static_cast<double>(s.y.out * s.y.stride) * static_cast<double>(d.x.y));
-  const double runs = d.layout == Layout::plain ? static_cast<double>(s.group_inputs()) : 1;
+  // Without channels there are still regions.
+  const double runs = d.layout == Layout::plain ? static_cast<double>(std::max<int64_t>(s.group_inputs(), 1)) : 1;
   const double segments = static_cast<double>(s.z.out) * static_cast<double>(s.y.bands().size() * s.x.bands().size()) *
                           runs * static_cast<double>(s.taps());
   return offsets < kMaxOffset && segments < 4e6 && s.depth() < kMaxDepth && s.x.out < kMaxOffset &&

@@ -45,8 +45,9 @@ struct ConvShape {
   int64_t depth() const { return group_inputs() * taps(); }  ///< products a full sum has
   int64_t out_pixels() const { return z.out * y.out * x.out; }
   int64_t outputs() const { return N * M * out_pixels(); }
-  bool padded() const { return y.pad_begin || y.pad_end || x.pad_begin || x.pad_end; }
-  bool planar() const { return z.in == 1 && z.out == 1 && z.kernel == 1; }  ///< images without depth
+  bool padded() const { return z.pad_begin || z.pad_end || y.pad_begin || y.pad_end || x.pad_begin || x.pad_end; }
+  /// Images without depth, the only plane of outputs being that of inputs.
+  bool planar() const { return z.in == 1 && z.out == 1 && z.kernel == 1 && z.pad_begin == 0; }
   bool depthwise() const { return G == C && M == C; }
 };
 

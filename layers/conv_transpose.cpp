@@ -67,6 +67,12 @@ TransposeShape ConvTranspose::shape_of(Operands in) const {
   const size_t rank = x.size() - 2;
   for (size_t i = 0; i < rank; ++i)
     s.axes[3 - rank + i] = resolve_transpose_axis(attributes_, i, rank, x[2 + i], w[2 + i], label());
+  // Tensors without elements may have extents whose products overflow.
+  const auto& [D, H, W] = s.axes;
+  product(label(), "a map of X", {{"iD", D.in}, {"iH", H.in}, {"iW", W.in}});
+  product(label(), "an image of Y", {{"M", s.M}, {"oD", D.out}, {"oH", H.out}, {"oW", W.out}});
+  product(label(), "a map of Y", {{"oD", D.out}, {"oH", H.out}, {"oW", W.out}});
+  product(label(), "filters", {{"C", s.C}, {"(M/g)", w[1]}, {"kD", D.kernel}, {"kH", H.kernel}, {"kW", W.kernel}});
   return s;
 }
 

@@ -25,6 +25,7 @@ class ConvTranspose final : public Layer, public TakesEpilogue, public TakesChan
   StreamStep stream(Operands in, std::span<const int> time_axes) const override;
 
   std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const override;
+  bool has_epilogue() const override { return epilogue_.activation != Activation::none; }
   int64_t map_axis(Operands) const override { return 1; }
   std::optional<Folded> fold(Operands in, const ChannelMap& map) const override;
 

@@ -149,7 +149,10 @@ void list_transpose_phases(const TransposeTask& task, const PlanContext& context
       continue;
     }
     if (ways.size() != all.size()) return;  // some tables would not fit
-    for (size_t i = 0; i < ways.size(); ++i) all[i].cycles += ways[i].cycles;
+    for (size_t i = 0; i < ways.size(); ++i) {
+      if (ways[i].inputs != all[i].inputs || ways[i].outputs != all[i].outputs) return;
+      all[i].cycles += ways[i].cycles;
+    }
   }
   list.insert(list.end(), all.begin(), all.end());
 }

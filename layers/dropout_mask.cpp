@@ -16,7 +16,10 @@ void check_dropout(const std::string& who, Operands in) {
   if (in.size() > 2 && in[2].present && element_count(in[2].shape) != 1)
     fail(who, "training_mode of shape " + to_string(in[2].shape), "must be a scalar");
   const Tensor *ratio = value(1), *training = value(2);
-  if (!training || !training->has_data() || training->to_int64().at(0) == 0) return;
+  if (!training || !training->has_data()) return;
+  if (training->elements() != 1)
+    fail(who, text("training_mode of shape ", to_string(training->shape())), "must have one element");
+  if (training->to_int64()[0] == 0) return;
   // Exporters keep training_mode=true of what was called with a ratio of 0.
   if (ratio && ratio->has_data() && ratio->elements() == 1 && ratio->to_double()[0] == 0) return;
   fail(who, "training_mode=true", "must be false (out of scope: training)");

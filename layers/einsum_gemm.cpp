@@ -25,12 +25,6 @@ std::vector<int> joined(std::vector<int> first, const std::vector<int>& second, 
   return first;
 }
 
-std::vector<int> chosen(const std::vector<int>& list, LabelSet set) {
-  std::vector<int> labels;
-  std::copy_if(list.begin(), list.end(), std::back_inserter(labels), [set](int l) { return set >> l & 1; });
-  return labels;
-}
-
 /// The one stride of labels that lie as if they were one axis, or nothing.
 std::optional<int64_t> common_stride(const EinsumShape& shape, const LabelledAxes& axes,
                                      const std::vector<int>& labels) {

@@ -127,6 +127,12 @@ EinsumEquation read_einsum(const std::string& equation, const std::string& who) 
   return e;
 }
 
+std::vector<int> chosen(const std::vector<int>& list, LabelSet set) {
+  std::vector<int> labels;
+  std::copy_if(list.begin(), list.end(), std::back_inserter(labels), [set](int l) { return set >> l & 1; });
+  return labels;
+}
+
 LabelSet LabelledAxes::set() const {
   LabelSet set = 0;
   for (int label : labels) set |= LabelSet{1} << label;

@@ -53,6 +53,9 @@ struct EinsumShape {
 /// "...", from the last on.
 EinsumShape resolve_einsum(const EinsumEquation& equation, Operands in, const std::string& who);
 
+/// Labels of `list` that are in `set`, in their order.
+std::vector<int> chosen(const std::vector<int>& list, LabelSet set);
+
 /// Calls f(label) for each of a set.
 template <class F>
 void for_labels(LabelSet set, F f) {

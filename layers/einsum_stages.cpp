@@ -76,14 +76,6 @@ class Order {
   std::vector<Pair> pairs_;
 };
 
-/// Labels of `list` that are in `set`, in their order.
-std::vector<int> chosen(const std::vector<int>& list, LabelSet set) {
-  std::vector<int> labels;
-  for (int label : list)
-    if (set >> label & 1) labels.push_back(label);
-  return labels;
-}
-
 class Stages {
  public:
   explicit Stages(const EinsumShape& shape) : shape_(shape), values_(shape.operands) {}

@@ -31,6 +31,7 @@ class Binary final : public Layer,
   bool adds(Operands in) const override;
   bool broadcasts() const override { return !old_broadcast_; }
   std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const override;
+  bool has_epilogue() const override { return epilogue_.activation != Activation::none; }
   std::shared_ptr<const Layer> before_transposition(Operands in, const std::vector<size_t>& permutation) const override;
 
  private:

@@ -50,6 +50,7 @@ class Linear : public Layer,
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
 
   std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const override;
+  bool has_epilogue() const override { return tail_.epilogue.activation != Activation::none; }
   std::shared_ptr<const Layer> with_residual(Operands in) const override;
   int residual_input() const override { return kResidual; }
   std::shared_ptr<const Layer> with_view(Operands in, const Shape& source) const override;

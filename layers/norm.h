@@ -24,6 +24,7 @@ class BatchNormalization final : public Layer, public OffersChannelMap, public T
 
   std::optional<ChannelMap> channel_map(Operands in, int data, int64_t axis) const override;
   std::shared_ptr<const Layer> with_epilogue(Operands in, const Epilogue& epilogue) const override;
+  bool has_epilogue() const override { return epilogue_.activation != Activation::none; }
 
  private:
   /// s and t, where all statistics are constants of float32.

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "tally/layers/pattern.h"
+#include "tally/layers/reduce.h"
 
 namespace tally {
 
@@ -66,6 +67,9 @@ class NormMatch {
   /// ReduceMean over the last axes, kept with extent 1; the first one found says how many.
   bool means_rows(int node) {
     if (rewriter_.node(node).op != "ReduceMean" || rewriter_.node(node).outputs.size() != 1) return false;
+    // One that reads past a transposition may have the shape of another's result.
+    const auto* mean = dynamic_cast<const Reduce*>(rewriter_.node(node).layer.get());
+    if (!mean || !mean->keeps_order()) return false;
     Shape wanted = match_.shape(match_.in(node, 0));
     width_ = 1;
     for (size_t axes = 1; axes <= wanted.size(); ++axes) {

@@ -256,7 +256,7 @@ StreamStep Pad::stream(Operands in, std::span<const int> time_axes) const {
 
 std::optional<std::vector<int64_t>> Pad::zero_padding(Operands in) const {
   if (mode_ != PadMode::constant) return {};
-  if (!from_inputs_) return value_ == 0 ? std::optional(pads_) : std::nullopt;
+  if (!from_inputs_) return value_ == 0 ? std::optional(pads(in)) : std::nullopt;
   if (in.size() > kValue && in[kValue].present) {
     const Tensor* value = in[kValue].constant;
     if (value == nullptr || !value->has_data() || in[kValue].dtype != DType::f32 || value->values<float>()[0] != 0)

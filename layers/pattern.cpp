@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "tally/layers/absorb.h"
 #include "tally/layers/registry.h"
 
 namespace tally {
@@ -39,9 +40,15 @@ bool Match::is(ValueId id, double value) const {
   return found && std::abs(*found - value) <= 1e-6 * std::abs(value);
 }
 
+bool Match::bare(int node) const {
+  const auto* taker = dynamic_cast<const TakesEpilogue*>(rewriter_.node(node).layer.get());
+  return !taker || !taker->has_epilogue();
+}
+
 bool Match::closed(int last) const {
   const std::set<int> inside(nodes_.begin(), nodes_.end());
   for (int node : inside) {
+    if (!bare(node)) return false;
     if (node == last) continue;
     for (ValueId id : rewriter_.node(node).outputs) {
       if (id == kAbsent) continue;

@@ -34,7 +34,9 @@ class Match {
   size_t taken() const { return nodes_.size(); }
   void give_back(size_t count) { nodes_.resize(count); }
 
-  /// True where no value between the taken nodes is read elsewhere or put out, those of `last` aside.
+  /// True where the node does what its operator says and no more: it has absorbed no activation.
+  bool bare(int node) const;
+  /// True where all taken nodes are bare and no value between them is read elsewhere or put out, those of `last` aside.
   bool closed(int last) const;
 
   /// True where `layer` takes these operands and makes of them what node `last` puts out.

@@ -39,6 +39,8 @@ class Reduce final : public Layer, public PassesTransposition, public TakesTrans
   void prepare(const Candidate& candidate, Preparation& preparation) const override;
   std::shared_ptr<const Layer> before_transposition(Operands in, const std::vector<size_t>& permutation) const override;
   bool always_gains() const override { return true; }
+  /// True where the axes of its result stand in the order of X's.
+  bool keeps_order() const { return y_order_.empty(); }
   /// Where the axes that are kept stand in the same order.
   std::shared_ptr<const Layer> with_transposition(Operands in, const std::vector<size_t>& permutation) const override;
 

@@ -20,11 +20,11 @@ double excess(double got, double expected, double rtol, double atol) {
   return std::fabs(got - expected) - (atol + rtol * std::fabs(expected));
 }
 
-/// Where an element of 16 bits stands among the values of its type; neighbours differ by one. NaN: nothing.
+/// Where an element of 16 bits stands among the finite values of its type; neighbours differ by one.
 std::optional<int32_t> rank_of(const Tensor& tensor, size_t i) {
   const uint16_t bits = tensor.values<uint16_t>()[i];
   const uint16_t magnitude = bits & 0x7fff, infinity = tensor.dtype() == DType::f16 ? 0x7c00 : 0x7f80;
-  if (magnitude > infinity) return {};
+  if (magnitude >= infinity) return {};
   return (bits & 0x8000) != 0 ? -int32_t{magnitude} : int32_t{magnitude};
 }
 

@@ -6,7 +6,8 @@
 namespace tally::tools {
 
 /// How two tensors agree, element by element: |got − expected| ≤ atol + rtol·|expected|, infinities equal, NaN with
-/// NaN. Neighbouring values of float16 and bfloat16 agree whatever the tolerance: two ways of rounding differ so.
+/// NaN. Neighbouring finite values of float16 and bfloat16 agree whatever the tolerance: two ways of rounding differ
+/// so.
 struct Agreement {
   int64_t elements = 0;
   int64_t differing = 0;

@@ -217,6 +217,15 @@ GraphMaker packed_attention(const PackedForm& f) {
   return g.node("Reshape", {"rows", "whole"}, "y").output("y");
 }
 
+TEST_CASE("attention patterns: queries behind an activation are read behind it") {
+  GraphMaker g;
+  g.input("q", random_tensor({1, 2, 5, 4}, 1)).input("keys", random_tensor({1, 2, 5, 4}, 2));
+  g.node("Transpose", {"keys"}, "k", {{"perm", std::vector<int64_t>{0, 1, 3, 2}}});
+  g.input("v", random_tensor({1, 2, 5, 4}, 3)).constant("scale", one(0.5)).node("Mul", {"q", "scale"}, "scaled");
+  g.node("Relu", {"scaled"}, "r").node("MatMul", {"r", "k"}, "scores").node("Softmax", {"scores"}, "w");
+  CHECK(count_of(g.node("MatMul", {"w", "v"}, "y").output("y"), "Attention") == 1);
+}
+
 TEST_CASE("attention patterns: heads are read where one product holds queries, keys and values") {
   for (const Packing packing : {Packing::rows_first, Packing::three_apart, Packing::three_a_head})
     for (const bool causal : {false, true})

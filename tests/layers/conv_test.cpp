@@ -176,6 +176,8 @@ TEST_CASE("conv: three dimensions are planes whose rows follow each other") {
       {.C = 4, .H = 5, .W = 5, .M = 8, .kH = 3, .kW = 3, .D = 4, .sD = 2},   // no kernel in depth
       {.C = 4, .H = 2, .W = 3, .M = 24, .kH = 2, .kW = 3, .D = 4, .kD = 4},  // one output
       {.C = 2, .H = 2, .W = 2, .M = 3, .kH = 2, .kW = 2, .pT = 3, .pL = 3, .D = 2, .kD = 2, .pFront = 4, .pBack = 3},
+      {.C = 3, .H = 6, .W = 7, .M = 5, .kH = 3, .kW = 3, .sD = 3, .pFront = 1},  // its plane reads padding alone
+      {.C = 8, .H = 6, .W = 7, .M = 8, .G = 8, .kH = 3, .kW = 3, .sD = 3, .pFront = 1},
   };
   for (const Isa isa : usable_isas()) {
     CAPTURE(name_of(isa));

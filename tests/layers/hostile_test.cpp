@@ -100,6 +100,29 @@ TEST_CASE("hostile: contradicting shapes and attributes name node, found and req
   check_mentions(error_of(one_node({4, 5}, make_node("Relu", {"y"}, {"t"}))), "Relu 't'", "y");
 }
 
+TEST_CASE("hostile: volumes without elements, whose extents multiply beyond any number") {
+  constexpr int64_t kWide = int64_t{1} << 20, kFar = int64_t{1} << 31;
+  const Ints pads(6, kWide);
+  check_mentions(error_of(one_node({1, 16, 1, 1, 1}, make_node("Conv", {"x", "w"}, {"c"}, {{"pads", pads}}),
+                                   {{"w", weights({0, 16, kWide, kWide, kWide})}})),
+                 "Conv 'c'", "a filter");
+  check_mentions(error_of(one_node({0, 1, kFar, kFar, kFar}, make_node("Conv", {"x", "w"}, {"c"}),
+                                   {{"w", weights({1, 1, 1, 1, 1})}})),
+                 "Conv 'c'", "an image of X");
+  check_mentions(error_of(one_node({0, 1, kFar, kFar, kFar}, make_node("ConvTranspose", {"x", "w"}, {"c"}),
+                                   {{"w", weights({1, 1, 1, 1, 1})}})),
+                 "ConvTranspose 'c'", "a map of X");
+}
+
+TEST_CASE("hostile: a long volume without channels takes no tables as long") {
+  constexpr int64_t kLong = 4'200'000;
+  Graph g = one_node({1, 0, 1, 1, 1}, make_node("Conv", {"x", "w"}, {"c"}, {{"pads", Ints{kLong, 0, 0, 0, 0, 0}}}),
+                     {{"w", weights({1, 0, 1, 1, 1})}});
+  g.sort_and_check();
+  Context context(Model(std::move(g), small()));
+  CHECK(context.plan().rows.at(0).kernel == "host");
+}
+
 TEST_CASE("hostile: type confusion among operands and attributes") {
   check_mentions(error_of(one_node({1, 3, 8, 8}, make_node("Conv", {"x", "w"}, {"c"}, {{"group", std::string("two")}}),
                                    {{"w", weights({4, 3, 3, 3})}})),

@@ -1,24 +1,10 @@
 #pragma once
 // Graphs that spell a layer out, run with and without rewriting.
-#include "layer_run.h"
+#include "rewritten.h"
 
 namespace tally::test {
 
-inline Tensor random_tensor(const Shape& shape, uint32_t seed) {
-  return float_tensor(shape, random_values(element_count(shape), seed));
-}
 inline Tensor one(double value) { return float_tensor({}, {value}); }
-
-inline double difference(const Tensor& found, const Tensor& expected) {
-  const std::vector<double> a = found.to_double(), b = expected.to_double();
-  REQUIRE(a.size() == b.size());
-  double worst = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const double error = std::abs(a[i] - b[i]) / (1 + std::abs(b[i]));
-    worst = error <= worst ? worst : error;
-  }
-  return worst;
-}
 
 /// Rows whose operator is `op` after rewriting, results and ideal costs as without it.
 inline int count_of(const GraphMaker& g, const std::string& op, double tolerance = 1e-5) {

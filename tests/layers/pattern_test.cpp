@@ -84,6 +84,36 @@ TEST_CASE("norm patterns: GroupNormalization as InstanceNormalization of groups"
   }
 }
 
+TEST_CASE("norm patterns: a mean along another axis, read past a transposition, is no row's") {
+  GraphMaker g;
+  g.input("x", random_tensor({2, 4, 4}, 1)).constant("eps", one(1e-3));
+  const std::map<std::string, Attribute> axes = {{"axes", std::vector<int64_t>{-1}}};
+  const std::map<std::string, Attribute> turn = {{"perm", std::vector<int64_t>{0, 2, 1}}};
+  g.node("Transpose", {"x"}, "t", turn).node("ReduceMean", {"t"}, "mean", axes, 13).node("Sub", {"x", "mean"}, "d");
+  // The pair goes when the mean already reads past t.
+  g.node("Mul", {"d", "d"}, "square").node("Transpose", {"square"}, "s1", turn).node("Transpose", {"s1"}, "s2", turn);
+  g.node("ReduceMean", {"s2"}, "m", axes, 13).node("Add", {"m", "eps"}, "v").node("Sqrt", {"v"}, "root");
+  g.node("Div", {"d", "root"}, "y");
+  CHECK(count_of(g.output("y").output("t"), "LayerNormalization") == 0);
+}
+
+TEST_CASE("patterns: what has absorbed an activation is no part of them") {
+  GraphMaker norm;  // the Identity goes after Add has taken Relu
+  norm.input("x", random_tensor({2, 5, 12}, 1)).constant("eps", one(1e-3)).constant("g", random_tensor({12}, 2));
+  const std::map<std::string, Attribute> axes = {{"axes", std::vector<int64_t>{-1}}};
+  norm.constant("b", random_tensor({12}, 3))
+      .node("ReduceMean", {"x"}, "mean", axes, 13)
+      .node("Sub", {"x", "mean"}, "d");
+  norm.node("Mul", {"d", "d"}, "square").node("ReduceMean", {"square"}, "m", axes, 13).node("Identity", {"m"}, "same");
+  norm.node("Add", {"same", "eps"}, "v").node("Sqrt", {"v"}, "root").node("Div", {"d", "root"}, "n");
+  norm.node("Mul", {"n", "g"}, "s").node("Add", {"s", "b"}, "sum").node("Relu", {"sum"}, "y");
+  CHECK(count_of(norm.output("y"), "LayerNormalization") == 0);
+  GraphMaker gate;  // x · sigmoid(relu(a·x))
+  gate.input("x", random_tensor({3, 40}, 1)).constant("slope", one(1.5)).node("Mul", {"slope", "x"}, "steep");
+  gate.node("Relu", {"steep"}, "r").node("Sigmoid", {"r"}, "s").node("Mul", {"x", "s"}, "y");
+  CHECK(count_of(gate.output("y"), "Swish") == 0);
+}
+
 TEST_CASE("activation patterns: Gelu by erf and tanh") {
   for (const int order : {0, 1, 2, 3}) {
     GraphMaker g;

@@ -97,6 +97,16 @@ TEST_CASE("rewrite: what changes the shape or varies along other axes stays") {
   check_rewrite(wider, {{"conv"}, {"y"}});
 }
 
+TEST_CASE("rewrite: what a padded volume's edge would not see stays before its Conv") {
+  for (const bool padded : {false, true}) {
+    GraphMaker g;
+    g.input("x", random_tensor({1, 3, 5, 4, 4}, 1)).constant("c", random_tensor({3, 1, 1, 1}, 2));
+    g.constant("w", random_tensor({4, 3, 3, 1, 2}, 3)).node("Add", {"x", "c"}, "add");
+    g.node("Conv", {"add", "w"}, "y", {{"pads", Ints{padded, 0, 0, 0, 0, 0}}}).output("y");
+    check_rewrite(g, padded ? Rows{{"add"}, {"y"}} : Rows{{"add", "y"}});
+  }
+}
+
 TEST_CASE("rewrite: Pad goes into Conv where it pads spatial axes with zeros") {
   const auto padded = [](const Ints& pads, float value) {
     GraphMaker g;

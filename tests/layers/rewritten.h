@@ -28,12 +28,15 @@ inline std::multiset<std::set<std::string>> rows_of(const Ran& ran) {
 
 using Rows = std::multiset<std::set<std::string>>;
 
-/// Largest difference of two results, relative to 1 + |value|.
+/// Largest difference of two results, relative to 1 + |value|; NaN where one is.
 inline double difference(const Tensor& found, const Tensor& expected) {
   const std::vector<double> a = found.to_double(), b = expected.to_double();
   REQUIRE(a.size() == b.size());
   double worst = 0;
-  for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - b[i]) / (1 + std::abs(b[i])));
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double error = std::abs(a[i] - b[i]) / (1 + std::abs(b[i]));
+    worst = error <= worst ? worst : error;
+  }
   return worst;
 }
 

@@ -74,6 +74,19 @@ TEST_CASE("padding, concatenation and reductions follow their axes") {
   check_melted(g, 1);  // of the input, for two readers
 }
 
+TEST_CASE("padding by attribute goes into the convolution behind the transposition, along the axes it means") {
+  GraphMaker g = channels_last_conv();
+  g.node("Pad", {"a"}, "p", {{"pads", Ints{0, 0, 2, 0, 0, 0, 1, 0}}}, 10);
+  second_conv(g, "p").output("y");
+  for (const Isa isa : usable_isas()) {
+    CAPTURE(name_of(isa));
+    const Ran rewritten = run_graph(g, isa, true), plain = run_graph(g, isa, false);
+    CHECK(rewritten.outputs[0].shape() == plain.outputs[0].shape());
+    CHECK(difference(rewritten.outputs[0], plain.outputs[0]) <= 1e-5);
+    CHECK(rows_of(rewritten).count({"a", "p", "y1", "y"}) == 1);
+  }
+}
+
 TEST_CASE("squeeze and excitation: a reduction reads past the transposition that its neighbour needs") {
   GraphMaker g = channels_last_conv();
   g.constant("axes", Tensor::of_int64({1, 2})).constant("u", random_tensor({8, 8, 1, 1}, 6));

@@ -40,6 +40,8 @@ TEST_CASE("neighbours of 16 bits agree, whatever the tolerance") {
     CHECK(compare_tensors(bits(type, {0x3f81, 0x0001, 0x4000}), expected, 0, 0).agrees());
     CHECK(compare_tensors(bits(type, {0x3f82, 0x8000, 0x4001}), expected, 0, 0).worst == 0);
     CHECK(compare_tensors(bits(type, {0x3f80, 0x8000, 0x7fff}), expected, 0, 0).worst == 2);
+    const uint16_t infinity = type == DType::f16 ? 0x7c00 : 0x7f80, largest = static_cast<uint16_t>(infinity - 1);
+    CHECK(!compare_tensors(bits(type, {largest}), bits(type, {infinity}), 0, 0).agrees());
   }
 }
 
