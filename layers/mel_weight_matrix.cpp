@@ -45,8 +45,9 @@ class MelWeightMatrix final : public ValueLayer {
         y.mutable_values<T>()[static_cast<size_t>(bin * s.bands + band)] =
             from_real<T>(std::is_integral_v<T> ? std::trunc(w) : w);  // as a cast does
       };
+      int64_t left = 0, peak = edge(s, 0), right = edge(s, 1);
       for (int64_t m = 0; m < s.bands; ++m) {
-        const int64_t left = edge(s, m), peak = edge(s, m + 1), right = edge(s, m + 2);
+        left = peak, peak = right, right = edge(s, m + 2);
         for (int64_t j = left; j < std::min(peak, bins); ++j)
           set(j, m, static_cast<double>(j - left) / static_cast<double>(peak - left));
         for (int64_t j = peak; j < std::min(right, bins); ++j)
@@ -60,7 +61,7 @@ class MelWeightMatrix final : public ValueLayer {
  private:
   struct Setup {
     int64_t bands = 0, length = 0, rate = 0;
-    double lower = 0, upper = 0;
+    double lower = 0, step = 0;  ///< the first edge and the distance of two, on the mel scale
   };
 
   Setup setup(Operands in) const {
@@ -74,9 +75,10 @@ class MelWeightMatrix final : public ValueLayer {
     s.bands = at_least(kBands, "num_mel_bins", 0);
     s.length = at_least(kLength, "dft_length", 0);
     s.rate = at_least(kRate, "sample_rate", 1);
-    s.lower = edge_hertz(in[kLower]);
-    s.upper = edge_hertz(in[kUpper]);
-    if (s.upper < s.lower) fail(label(), text("edges at ", s.lower, " and ", s.upper, " Hz"), "must not fall");
+    const double lower = edge_hertz(in[kLower]), upper = edge_hertz(in[kUpper]);
+    if (upper < lower) fail(label(), text("edges at ", lower, " and ", upper, " Hz"), "must not fall");
+    s.lower = mel(lower);
+    s.step = (mel(upper) - s.lower) / static_cast<double>(s.bands + 2);
     return s;
   }
 
@@ -91,8 +93,7 @@ class MelWeightMatrix final : public ValueLayer {
 
   /// The bin of edge m.
   static int64_t edge(const Setup& s, int64_t m) {
-    const double step = (mel(s.upper) - mel(s.lower)) / static_cast<double>(s.bands + 2);
-    const double f = hertz(mel(s.lower) + step * static_cast<double>(m));
+    const double f = hertz(s.lower + s.step * static_cast<double>(m));
     const double bin = std::floor(static_cast<double>(s.length + 1) * f / static_cast<double>(s.rate));
     return static_cast<int64_t>(std::clamp(bin, 0.0, 0x1p50));  // far beyond every bin
   }

@@ -114,6 +114,12 @@ TEST_CASE("hostile: volumes without elements, whose extents multiply beyond any 
                  "ConvTranspose 'c'", "a map of X");
 }
 
+TEST_CASE("hostile: a training mode without a value") {
+  check_mentions(error_of(one_node({2}, make_node("Dropout", {"x", "ratio", "mode"}, {"d"}),
+                                   {{"ratio", weights({})}, {"mode", Tensor(DType::boolean, {0})}})),
+                 "Dropout 'd'", "training_mode of shape 0");
+}
+
 TEST_CASE("hostile: a long volume without channels takes no tables as long") {
   constexpr int64_t kLong = 4'200'000;
   Graph g = one_node({1, 0, 1, 1, 1}, make_node("Conv", {"x", "w"}, {"c"}, {{"pads", Ints{kLong, 0, 0, 0, 0, 0}}}),
