@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 
 #include "tally/layers/tally.h"
 
@@ -11,7 +12,8 @@ using namespace tally;
 namespace {
 
 EstimateTotals totals_of(const std::filesystem::path& file) {
-  return Model::load(file, {.max_memory = size_t{4} << 30, .weights = false}).estimate().totals;
+  constexpr size_t kEnough = std::numeric_limits<size_t>::max() / 2;
+  return Model::load(file, {.max_memory = kEnough, .weights = false}).estimate().totals;
 }
 
 }  // namespace
