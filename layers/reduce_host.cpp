@@ -156,7 +156,8 @@ struct Walk {
   void kept(size_t depth, const T* x) {
     if (depth == loops.kept.size()) return reduce(x);
     const ReduceLoop& loop = loops.kept[depth];
-    for (int64_t i = 0; i < loop.size; ++i) kept(depth + 1, x + i * loop.stride);
+    // Of a tensor without elements there may be no address to add to.
+    for (int64_t i = 0; i < loop.size; ++i) kept(depth + 1, x == nullptr ? x : x + i * loop.stride);
   }
 
   void reduce(const T* x) {
