@@ -1,6 +1,7 @@
 #include "tally/engine/typed_graph.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "tally/engine/body.h"
 #include "tally/engine/folding.h"
@@ -213,7 +214,13 @@ class Typer {
   }
 
   void check_size(const std::string& who, const TensorType& type) const {
-    const auto bytes = static_cast<int64_t>(bytes_of(type.dtype, static_cast<size_t>(element_count(type.shape, who))));
+    // In 64 bits, whatever an address has: on 32-bit targets what is too large must not wrap around.
+    const int64_t elements = element_count(type.shape, who), bits = bits_of(type.dtype);
+    int64_t bytes = 0;
+    if (bits == 4)
+      bytes = elements / 2 + elements % 2;
+    else if (__builtin_mul_overflow(elements, bits / 8, &bytes))
+      bytes = std::numeric_limits<int64_t>::max();
     if (bytes > binding_.max_tensor_bytes)
       fail(who, text("a tensor of ", bytes, " bytes"),
            text("must be at most ", binding_.max_tensor_bytes, " (--max-memory)"), ErrorCode::limit);
