@@ -24,11 +24,11 @@ inline std::string contents(const std::filesystem::path& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// Runs `tally <arguments>` in a shell, with these variables set before it.
+/// Runs `tally <arguments>` in a shell, with these variables set before it. After five minutes (124) it is ended.
 inline Ran run_tally(const std::string& arguments, const std::string& environment = "") {
   const TemporaryFolder folder;
   const std::string out = (folder.path / "out").string(), err = (folder.path / "err").string();
-  const std::string command = "env -u TALLY_ISA -u NO_COLOR " + environment +
+  const std::string command = "timeout 300 env -u TALLY_ISA -u NO_COLOR " + environment +
                               " " TALLY_EMULATOR " " TALLY_BINARY_DIR "/tally " + arguments + " >" + out + " 2>" + err +
                               " </dev/null";
   const int status = std::system(command.c_str());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <string_view>
 
 #include "tally/engine/onnx/tensor_proto.h"
 #include "tests/tools/program.h"
@@ -265,8 +266,12 @@ TEST_CASE("too little memory exits with 3, wherever it ends") {
   const auto limited = [](int64_t kilobytes, const std::string& arguments) {
     return run_tally(arguments, "prlimit --as=" + std::to_string(kilobytes * 1024));
   };
+  if (std::string_view(TALLY_EMULATOR) != "") {
+    MESSAGE("skipped: the limit would be the emulator's, which waits for ever where it finds no memory");
+    return;
+  }
   if (limited(1 << 20, "--version").code != 0) {
-    MESSAGE("skipped: no prlimit, or an emulator or sanitizer that takes more than a gigabyte of addresses");
+    MESSAGE("skipped: no prlimit, or a sanitizer that takes more than a gigabyte of addresses");
     return;
   }
   int64_t enough = 4096;
