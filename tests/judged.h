@@ -27,9 +27,7 @@ class Judge {
   template <class F>
   void section(F run) {
     if (!on()) return run();
-    tools::mark_begin();
-    run();
-    tools::mark_end();
+    tools::run_between_markers(run);
     open_section_ = true;
   }
   /// An operand in memory whose loads and stores are judged. Nothing else may be touched in the 64-byte line it begins

@@ -1,6 +1,8 @@
-// Writes small models for the judge: `tally_judged_models DIR`. Each takes kernels where LeNet-5 does not go.
+// Writes models for the judge: `tally_judged_models [--whole] DIR`. The small ones each take kernels where LeNet-5 does not
+// go; --whole adds networks of real size, which an emulator takes minutes for.
 #include <cstdio>
 #include <filesystem>
+#include <string_view>
 
 #include "tally/engine/onnx/writer.h"
 #include "tally/layers/builder.h"
@@ -74,17 +76,87 @@ Graph half_precision() {
   return b.graph();
 }
 
+/// A network whose layers follow one another, with weights made up.
+struct Chain {
+  Builder b;
+  Builder::Value x;
+  int64_t channels;
+
+  explicit Chain(const Shape& image) : channels(image[1]) { x = b.named(b.input(image), "x"); }
+
+  Builder::Value constant(const Shape& shape) { return b.constant(weights(DType::f32, shape)); }
+  void conv(int64_t outputs, const Shape& kernel, const Builder::ConvOptions& options) {
+    x = b.conv(x, constant({outputs, channels / options.group, kernel[0], kernel[1]}), constant({outputs}), options);
+    channels = outputs;
+  }
+  void depthwise(int64_t stride) {
+    conv(channels, {3, 3}, {.strides = {stride, stride}, .pads = {1, 1, 1, 1}, .group = channels});
+  }
+  void pointwise(int64_t outputs) { conv(outputs, {1, 1}, {}); }
+  Graph classified(int64_t classes) {
+    const auto pooled = b.flatten(b.global_average_pool(x));
+    b.output(b.linear(pooled, constant({classes, channels}), constant({classes})));
+    return b.graph();
+  }
+};
+
+/// Keyword spotting over 49 frames of 10 coefficients, 12 classes (Zhang et al. 2017, DS-CNN S; batch norm folded).
+Graph ds_cnn() {
+  Chain net({1, 1, 49, 10});
+  net.conv(64, {10, 4}, {.strides = {2, 2}, .auto_pad = "SAME_UPPER"});
+  net.x = net.b.relu(net.x);
+  for (int block = 0; block < 4; ++block) {
+    net.depthwise(1);
+    net.x = net.b.relu(net.x);
+    net.pointwise(64);
+    net.x = net.b.relu(net.x);
+  }
+  return net.classified(12);
+}
+
+/// MobileNetV2 of width 1 on 224 × 224 (Sandler et al. 2018, table 2; batch norm folded).
+Graph mobilenet_v2() {
+  struct Stage {
+    int64_t expansion, channels, blocks, stride;
+  };
+  constexpr Stage kStages[] = {{1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2}, {6, 64, 4, 2},
+                               {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
+  Chain net({1, 3, 224, 224});
+  const auto relu6 = [&] { net.x = net.b.clip(net.x, 0, 6); };
+  net.conv(32, {3, 3}, {.strides = {2, 2}, .pads = {1, 1, 1, 1}});
+  relu6();
+  for (const Stage& stage : kStages)
+    for (int64_t block = 0; block < stage.blocks; ++block) {
+      const auto shortcut = net.x;
+      const int64_t inputs = net.channels, stride = block == 0 ? stage.stride : 1;
+      if (stage.expansion > 1) {
+        net.pointwise(inputs * stage.expansion);
+        relu6();
+      }
+      net.depthwise(stride);
+      relu6();
+      net.pointwise(stage.channels);
+      if (stride == 1 && inputs == stage.channels) net.x = net.b.add(net.x, shortcut);
+    }
+  net.pointwise(1280);
+  relu6();
+  return net.classified(1000);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: tally_judged_models DIR\n");
+  const bool whole = argc == 3 && std::string_view(argv[1]) == "--whole";
+  if (argc != 2 && !whole) {
+    std::fprintf(stderr, "usage: tally_judged_models [--whole] DIR\n");
     return 2;
   }
-  const std::filesystem::path folder = argv[1];
+  const std::filesystem::path folder = argv[argc - 1];
   write_onnx(padded_convolutions(), folder / "padded_convolutions.onnx");
   write_onnx(batched_products(), folder / "batched_products.onnx");
   write_onnx(volumes(), folder / "volumes.onnx");
   write_onnx(half_precision(), folder / "half_precision.onnx");
+  write_onnx(ds_cnn(), folder / "ds_cnn.onnx");
+  if (whole) write_onnx(mobilenet_v2(), folder / "mobilenet_v2.onnx");
   return 0;
 }

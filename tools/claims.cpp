@@ -9,6 +9,21 @@ extern "C" void tally_claim_anchor() {}
 
 namespace tally::tools {
 
+namespace {
+
+const char* name_of(BufferKind kind) {
+  switch (kind) {
+    case BufferKind::input: return "input";
+    case BufferKind::output: return "output";
+    case BufferKind::weights: return "weights";
+    case BufferKind::state: return "state";
+    case BufferKind::arena: return "arena";
+  }
+  return "";
+}
+
+}  // namespace
+
 std::string claim_line(const Context& context, const std::string& name, const RunRecord& counted, int64_t section) {
   using nlohmann::ordered_json;
   Tally sum;
@@ -18,8 +33,8 @@ std::string claim_line(const Context& context, const std::string& name, const Ru
   for (const Context::Region& region : context.regions())
     if (seen.insert(region.address).second)
       buffers.push_back(
-          {{"name", region.name}, {"address", reinterpret_cast<uintptr_t>(region.address)}, {"bytes", region.bytes}});
-  ordered_json claim{{"section", section}, {"name", name}, {"isa", name_of(context.plan().isa)}};
+          {{"name", region.name}, {"kind", name_of(region.kind)}, {"address", reinterpret_cast<uintptr_t>(region.address)}, {"bytes", region.bytes}});
+  ordered_json claim{{"section", section}, {"name", name}, {"isa", tally::name_of(context.plan().isa)}};
   claim["lane_macs"] = sum.lane_macs;
   claim["lane_fma_other"] = sum.lane_fma_other;
   claim["int8_macs"] = 0;

@@ -39,9 +39,7 @@ struct Results {
 
 /// One inference between markers: by the kernels that get timed, nothing else inside.
 void run_marked(Context& context) {
-  mark_begin();
-  context.run();
-  mark_end();
+  run_between_markers([&] { context.run(); });
 }
 
 void write_outputs(const std::vector<Tensor>& outputs, const std::string& folder) {

@@ -110,15 +110,15 @@ class Classifier:
 
 class Functions:
     """Names of functions by run-time address, from `nm`. The anchor, a symbol and its address in the run, gives the bias;
-    without it the functions of a position-independent program are all "?"."""
+    without it the functions of a position-independent program are all "?", unless the addresses are `unmoved`."""
 
-    def __init__(self, binary, anchor=None):
+    def __init__(self, binary, anchor=None, unmoved=False):
         done = subprocess.run(["nm", "-C", "--defined-only", binary], capture_output=True, text=True)
         symbols = [line.split(" ", 2) for line in done.stdout.splitlines() if re.match(r"[0-9a-f]+ [a-zA-Z] ", line)]
         self.bias = 0
         with open(binary, "rb") as file:
             position_independent = file.read(18)[16] == 3  # e_type ET_DYN
-        if position_independent and not anchor:
+        if position_independent and not anchor and not unmoved:
             symbols = []
         if anchor:
             found = [int(s[0], 16) for s in symbols if s[2] == anchor["symbol"]]
@@ -175,8 +175,8 @@ def memory(section, buffers):
 
 
 def memory_by_buffer(section, buffers):
-    """[{"name", "loaded", "stored"}]; buffers that overlap each count the shared lines."""
-    return [{"name": b["name"], "loaded": bytes_inside(section.loaded, merged_lines([b])),
+    """[{"name", "kind", "loaded", "stored"}]; buffers that overlap each count the shared lines."""
+    return [{"name": b["name"], "kind": b.get("kind", "operand"), "loaded": bytes_inside(section.loaded, merged_lines([b])),
              "stored": bytes_inside(section.stored, merged_lines([b]))} for b in buffers]
 
 

@@ -1,4 +1,4 @@
-"""Reads the counts file that plugin.c and single_step.cpp write (its format is documented in plugin.c)."""
+"""Reads the counts file that plugin.c, single_step.cpp and callgrind.py write (its format is documented in plugin.c)."""
 
 from dataclasses import dataclass, field
 

@@ -4,18 +4,19 @@
   judge.py --arch x86_64 [--cpu max] -- PROGRAM [ARGUMENT]...
   judge.py --arch aarch64 --sysroot /usr/aarch64-linux-gnu -- PROGRAM [ARGUMENT]...
   judge.py --native -- PROGRAM [ARGUMENT]...
+  judge.py --callgrind -- PROGRAM [ARGUMENT]...
 
-Runs PROGRAM under QEMU with the counting plugin, or natively under the single-stepper, adding `--claims FILE` to its
-arguments. The program writes FILE as JSON lines, one object per marked section, in order:
+Runs PROGRAM under QEMU with the counting plugin, natively under the single-stepper, or under valgrind's callgrind (which
+judges the sum of all sections), adding `--claims FILE` to its arguments. The program writes FILE as JSON lines, one object per marked section, in order:
 
   {"section": K, "name": str, "isa": str, "lane_macs": int, "lane_fma_other": int, "int8_macs": int,
    "bytes_loaded": int | null, "bytes_stored": int | null,
-   "buffers": [{"name": str, "address": int, "bytes": int}], "anchor": {"symbol": str, "address": int}}
+   "buffers": [{"name": str, "kind": str, "address": int, "bytes": int}], "anchor": {"symbol": str, "address": int}}
 
 Compared, each as integers:
   fp32 lanes   lane_macs + lane_fma_other = fp32 FMA lanes; on the ISAs without FMA (scalar, sse2) fp32 multiply lanes
   integer MACs int8_macs = dot-product and widening-multiply MACs (not on `scalar`, where they cannot be told from addresses)
-  bytes        bytes_loaded, bytes_stored = bytes in the registered buffers, by lines of 64 bytes (emulator only)
+  bytes        bytes_loaded, bytes_stored = bytes in the registered buffers, by lines of 64 bytes (QEMU only)
 A claim that is null or absent is not compared; the summary says how many sections each quantity was judged in.
 `int8_pairs` may claim vpmaddubsw's MACs; unclaimed, executing any is a difference.
 
@@ -32,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 
+import callgrind
 import classify
 import counts_file
 import report
@@ -64,6 +66,11 @@ def find_built(option, variable, name):
 def command_line(options, counts, claims):
     """The program under its observer."""
     program = [*options.program, "--claims", claims]
+    if options.callgrind:
+        valgrind = shutil.which("valgrind")
+        if not valgrind:
+            raise Missing("valgrind is not installed")
+        return callgrind.command_line(valgrind, counts + ".callgrind", program)
     if options.native:
         return [find_built(options.stepper, "TALLY_SINGLE_STEP", "tally_single_step"), counts, *program]
     emulator = shutil.which(options.emulator or f"qemu-{options.arch}")
@@ -83,7 +90,13 @@ def run(options, counts, claims):
     """Runs the program, its output to our stderr so that stdout stays ours."""
     command = command_line(options, counts, claims)
     sys.stdout.flush()
-    done = subprocess.run(command, stdout=subprocess.DEVNULL if options.quiet else sys.stderr.fileno(), check=False)
+    output = subprocess.DEVNULL if options.quiet else sys.stderr.fileno()
+    if options.callgrind:
+        if callgrind.run(command, output) == 4:
+            raise Missing("the program says that this machine lacks something (exit code 4)")
+        callgrind.write_counts(counts + ".callgrind", counts)
+        return
+    done = subprocess.run(command, stdout=output, check=False)
     if done.returncode == 4:
         raise Missing("the program says that this machine lacks something (exit code 4)")
     if done.returncode != 0:
@@ -103,6 +116,17 @@ def read_claims(path):
         if claim["section"] - claims[0]["section"] != index:
             raise Failed(f"claims: object {index} is of section {claim['section']}, out of order")
     return claims
+
+
+def sum_of_claims(claims):
+    """All sections as one, for an observer that cannot tell them apart. Their bytes and buffers are left out."""
+    if len({claim["isa"] for claim in claims}) != 1:
+        raise Failed("claims: sections of several ISAs cannot be judged together")
+    total = {"section": claims[0]["section"], "name": f"all {len(claims)} sections" if len(claims) > 1 else claims[0]["name"],
+             "isa": claims[0]["isa"], "anchor": claims[0].get("anchor")}
+    for field in ("lane_macs", "lane_fma_other", "int8_macs", "int8_pairs"):
+        total[field] = sum(claim.get(field) or 0 for claim in claims)
+    return [total]
 
 
 def quantity(name, claimed, judged):
@@ -149,6 +173,8 @@ def explain(row, claim, section, classifier, functions):
 def judge(options, counts, claims_path):
     claims = read_claims(claims_path)
     header = counts_file.read_header(counts)
+    if header.producer == "callgrind" and claims:
+        claims = sum_of_claims(claims)
     if header.sections != len(claims):
         raise Failed(f"{len(claims)} sections claimed, {header.sections} executed")
     if not claims:
@@ -159,8 +185,12 @@ def judge(options, counts, claims_path):
     for claim, section in zip(claims, counts_file.read_sections(counts)):
         row = judge_section(claim, section, classifier, header, not options.no_memory)
         if options.functions or not row["equal"]:
-            functions = functions or classify.Functions(options.program[0], claim.get("anchor"))
+            # Callgrind's addresses are the program's own, not those of the run.
+            anchor = None if options.callgrind else claim.get("anchor")
+            functions = functions or classify.Functions(options.program[0], anchor, unmoved=options.callgrind)
             explain(row, claim, section, classifier, functions)
+        if options.buffers and row["outside_buffers"]:
+            row["buffers"] = classify.memory_by_buffer(section, claim["buffers"])
         rows.append(row)
     return {"schema": "tally.judge/1", "target": header.target, "producer": header.producer, "threads": header.threads,
             "equal": all(row["equal"] for row in rows), "sections": rows}
@@ -170,6 +200,7 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", choices=sorted(classify.MACHINES), default="x86_64")
     parser.add_argument("--native", action="store_true", help="single-step natively instead of emulating (x86-64 only)")
+    parser.add_argument("--callgrind", action="store_true", help="judge by valgrind's callgrind (x86-64 only; no bytes)")
     parser.add_argument("--cpu", help="the emulator's CPU model (default: max on x86_64)")
     parser.add_argument("--sysroot", help="where the emulator finds the target's loader and libraries")
     parser.add_argument("--emulator", help="default: qemu-ARCH")
@@ -178,14 +209,17 @@ def parse(arguments):
     parser.add_argument("--objdump", help="default: objdump, aarch64-linux-gnu-objdump")
     parser.add_argument("--no-memory", action="store_true", help="do not count bytes (faster)")
     parser.add_argument("--all", action="store_true", help="print every section, not only those that differ")
+    parser.add_argument("--buffers", action="store_true", help="bytes by buffer for every section")
     parser.add_argument("--functions", action="store_true", help="lanes by function for every section")
     parser.add_argument("--format", choices=("table", "json", "md"), default="table")
     parser.add_argument("--keep", metavar="DIR", help="keep the counts and claims files there")
     parser.add_argument("--quiet", action="store_true", help="silence the program's stdout")
     parser.add_argument("program", nargs="+", metavar="-- PROGRAM [ARGUMENT]")
     options = parser.parse_args(arguments)
-    if options.native and options.arch != "x86_64":
-        parser.error("--native judges x86-64 only")
+    if options.native and options.callgrind:
+        parser.error("--native and --callgrind exclude each other")
+    if (options.native or options.callgrind) and options.arch != "x86_64":
+        parser.error("--native and --callgrind judge x86-64 only")
     if options.cpu is None and options.arch == "x86_64":
         options.cpu = "max"
     return options
@@ -204,7 +238,7 @@ def main(arguments=None):
         except Missing as error:
             print(f"judge.py: {error}", file=sys.stderr)
             return 4
-        except (Failed, classify.ClassifyError, counts_file.CountsError, OSError) as error:
+        except (Failed, callgrind.CallgrindError, classify.ClassifyError, counts_file.CountsError, OSError) as error:
             print(f"judge.py: {error}", file=sys.stderr)
             return 1
     report.write(result, options.format, options.all or options.functions)

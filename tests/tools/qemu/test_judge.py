@@ -119,6 +119,25 @@ class JudgeTest(unittest.TestCase):
             self.skipTest("this CPU lacks AVX-512 with VNNI")
         self.assert_all_equal(outcome)
 
+    def test_under_callgrind(self):
+        self.need("valgrind")
+        program = self.x86("avx2_sections.c", "-fPIE", "-pie")
+        self.assert_all_equal(self.judge("--callgrind", "--", program, "--isa", "sse2"))
+        code, out, _ = self.judge("--callgrind", "--", program, "--isa", "sse2", "--wrong", "0")
+        self.assertEqual(code, 1)
+        self.assertIn("251 | 250 !", out)
+        self.assertIn("in sse2_mul: 250 fp32_mul", out)
+        # It goes by the function, not by markers: the 8 lanes that back_to_back executes between two sections count.
+        code, out, _ = self.judge("--callgrind", "--", program, "--isa", "avx2")
+        self.assertEqual(code, 1)
+        self.assertIn("12089 | 12097 !", out)
+
+    def test_callgrind_judges_one_instruction_set_at_a_time(self):
+        self.need("valgrind")
+        code, _, err = self.judge("--callgrind", "--", self.x86("avx2_sections.c", "-fPIE", "-pie"))
+        self.assertEqual(code, 1)
+        self.assertIn("sections of several ISAs", err)
+
     def require_native(self, feature):
         with open("/proc/cpuinfo", encoding="ascii") as file:
             if feature not in file.read().split():
