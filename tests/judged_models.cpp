@@ -1,5 +1,5 @@
-// Writes models for the judge: `tally_judged_models [--whole] DIR`. The small ones each take kernels where LeNet-5 does not
-// go; --whole adds networks of real size, which an emulator takes minutes for.
+// Writes models for the judge: `tally_judged_models [--whole] DIR`. The small ones each take kernels where LeNet-5 does
+// not go; --whole adds a network of real size, which the observers take minutes for.
 #include <cstdio>
 #include <filesystem>
 #include <string_view>

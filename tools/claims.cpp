@@ -13,11 +13,16 @@ namespace {
 
 const char* name_of(BufferKind kind) {
   switch (kind) {
-    case BufferKind::input: return "input";
-    case BufferKind::output: return "output";
-    case BufferKind::weights: return "weights";
-    case BufferKind::state: return "state";
-    case BufferKind::arena: return "arena";
+    case BufferKind::input:
+      return "input";
+    case BufferKind::output:
+      return "output";
+    case BufferKind::weights:
+      return "weights";
+    case BufferKind::state:
+      return "state";
+    case BufferKind::arena:
+      return "arena";
   }
   return "";
 }
@@ -32,8 +37,10 @@ std::string claim_line(const Context& context, const std::string& name, const Ru
   std::set<const std::byte*> seen;  // a constant used twice is one buffer
   for (const Context::Region& region : context.regions())
     if (seen.insert(region.address).second)
-      buffers.push_back(
-          {{"name", region.name}, {"kind", name_of(region.kind)}, {"address", reinterpret_cast<uintptr_t>(region.address)}, {"bytes", region.bytes}});
+      buffers.push_back({{"name", region.name},
+                         {"kind", name_of(region.kind)},
+                         {"address", reinterpret_cast<uintptr_t>(region.address)},
+                         {"bytes", region.bytes}});
   ordered_json claim{{"section", section}, {"name", name}, {"isa", tally::name_of(context.plan().isa)}};
   claim["lane_macs"] = sum.lane_macs;
   claim["lane_fma_other"] = sum.lane_fma_other;

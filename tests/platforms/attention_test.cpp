@@ -25,7 +25,7 @@ struct Problem {
 /// The operands of a problem in guarded memory.
 struct Operands {
   Floats q, k, v, mask, y;
-  std::vector<uint8_t> seen;
+  reference::GuardedBuffer<uint8_t> seen;
   AttentionArgs args;
 
   explicit Operands(const Problem& p)
@@ -33,14 +33,15 @@ struct Operands {
         k(static_cast<size_t>(p.batch * p.kv_heads * p.keys * p.d)),
         v(static_cast<size_t>(p.batch * p.kv_heads * p.keys * p.e)),
         mask(static_cast<size_t>(p.batch * p.q_heads * p.queries * p.keys)),
-        y(static_cast<size_t>(p.batch * p.q_heads * p.queries * p.e)) {
+        y(static_cast<size_t>(p.batch * p.q_heads * p.queries * p.e)),
+        seen(mask.size()) {
     fill_random(q.span(), 1);
     fill_random(k.span(), 2);
     fill_random(v.span(), 3);
     fill_random(mask.span(), 4);
     for (float& x : q.span()) x *= 4;
     for (size_t i = 0; i < mask.size(); i += 5) mask[i] = -std::numeric_limits<float>::infinity();
-    for (size_t i = 0; i < mask.size(); ++i) seen.push_back(i % 3 != 1);
+    for (size_t i = 0; i < mask.size(); ++i) seen[i] = i % 3 != 1;
     args.batch = p.batch;
     args.q_heads = p.q_heads;
     args.kv_heads = p.kv_heads;
@@ -110,7 +111,7 @@ void check(const Problem& p, const KernelTable& counted, const KernelTable& unco
   check_kernel(
       o.y, o.args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.attention(o.args, b, e, t); },
       [&](int64_t b, int64_t e, Tally* t) { uncounted.attention(o.args, b, e, t); },
-      planned_attention(o.args, counted.geometry));
+      planned_attention(o.args, counted.geometry), operands(o.q, o.k, o.v, o.mask, o.seen));
   check_values(o);
 }
 

@@ -150,7 +150,7 @@ TEST_CASE("functions at every length: counts, guards, any division of the work")
         check_kernel(
             y, args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.unary(args, b, e, t); },
             [&](int64_t b, int64_t e, Tally* t) { uncounted.unary(args, b, e, t); },
-            planned_unary(args, counted.geometry));
+            planned_unary(args, counted.geometry), operands(x));
         CHECK(x.intact());
       }
     }

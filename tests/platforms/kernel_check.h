@@ -44,9 +44,15 @@ inline void fill_random(std::span<float> values, uint32_t seed) {
   }
 }
 
-/// Leaves the result of `counted` in y, which the caller compares with the reference.
+/// Buffers as operands whose loads and stores are judged.
+template <class... B>
+std::vector<Judge::Buffer> operands(const B&... buffers) {
+  return {{buffers.data(), buffers.size() * sizeof(*buffers.data())}...};
+}
+
+/// Leaves the result of `counted` in y, which the caller compares with the reference. `inputs`: every other operand.
 inline void check_kernel(Floats& y, int64_t items, const Kernel& counted, const Kernel& uncounted,
-                         const Planned& planned) {
+                         const Planned& planned, std::vector<Judge::Buffer> inputs) {
   const size_t bytes = y.size() * sizeof(float);
   std::memset(y.data(), 0xFF, bytes);
   Judge::instance().section([&] { uncounted(0, items, nullptr); });
@@ -60,7 +66,8 @@ inline void check_kernel(Floats& y, int64_t items, const Kernel& counted, const 
   std::memset(y.data(), 0xFF, bytes);
   Tally whole;
   counted(0, items, &whole);
-  Judge::instance().claim(current_isa, whole);
+  inputs.push_back(operands(y)[0]);
+  Judge::instance().claim(current_isa, whole, false, inputs);
   CHECK(std::memcmp(y.data(), result.data(), bytes) == 0);
   CHECK(y.intact());
 

@@ -51,7 +51,8 @@ void check(const KernelTable& counted, const KernelTable& uncounted, PoolArgs a,
       a.x = x.data(), a.y = y.data(), a.kind = kind, a.channels_last = last;
       check_kernel(
           y, a.items(), [&](int64_t b, int64_t e, Tally* t) { counted.pool(a, b, e, t); },
-          [&](int64_t b, int64_t e, Tally* t) { uncounted.pool(a, b, e, t); }, planned_pool(a, counted.geometry));
+          [&](int64_t b, int64_t e, Tally* t) { uncounted.pool(a, b, e, t); }, planned_pool(a, counted.geometry),
+          operands(x));
       const auto expected = reference::pool(a, {planar.begin(), planar.end()});
       const double unit = kind == PoolKind::max ? 0 : 0x1p-24 * (a.kh * a.kw + 2);
       size_t wrong = 0;

@@ -169,7 +169,8 @@ void check(const KernelTable& counted, const KernelTable& uncounted, const Case&
   const Planned planned = planned_recurrent(p.args, counted.geometry);
   check_kernel(
       p.written, p.args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.recurrent(p.args, b, e, t); },
-      [&](int64_t b, int64_t e, Tally* t) { uncounted.recurrent(p.args, b, e, t); }, planned);
+      [&](int64_t b, int64_t e, Tally* t) { uncounted.recurrent(p.args, b, e, t); }, planned,
+      operands(p.x, p.gates, p.packed, p.bias, p.initial_h, p.initial_c));
   CHECK(planned.tally.macs == c.T * c.B * p.G * c.H * (p.args.I + c.H));
   size_t wrong = 0;
   double worst = 0;

@@ -36,7 +36,8 @@ void check_reduce(const KernelTable& counted, const KernelTable& uncounted, Redu
   args.y = y.data();
   check_kernel(
       y, args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.reduce(args, b, e, t); },
-      [&](int64_t b, int64_t e, Tally* t) { uncounted.reduce(args, b, e, t); }, planned_reduce(args, counted.geometry));
+      [&](int64_t b, int64_t e, Tally* t) { uncounted.reduce(args, b, e, t); }, planned_reduce(args, counted.geometry),
+      operands(x));
   // |x| < 1: a sum of n terms errs by at most n roundings of a partial sum below n.
   const auto n = static_cast<double>(args.width);
   const bool extreme = args.op == ReduceOp::max || args.op == ReduceOp::min;
@@ -117,7 +118,7 @@ void check_norm(const KernelTable& counted, const KernelTable& uncounted, const 
   CAPTURE(c.offset);
   const auto size = static_cast<size_t>(c.rows * c.width), channels = static_cast<size_t>(c.channels);
   Floats x(size), y(size), scale(channels), bias(channels);
-  std::vector<float> mean(static_cast<size_t>(c.rows)), inverse(mean.size());
+  Floats mean(static_cast<size_t>(c.rows)), inverse(mean.size());
   fill_random(x.span(), static_cast<uint32_t>(c.width));
   for (float& v : x.span()) v += c.offset;
   fill_random(scale.span(), 5);
@@ -138,7 +139,8 @@ void check_norm(const KernelTable& counted, const KernelTable& uncounted, const 
   check_kernel(
       y, args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.row_norm(args, b, e, t); },
       [&](int64_t b, int64_t e, Tally* t) { uncounted.row_norm(args, b, e, t); },
-      planned_row_norm(args, {c.scale, c.bias, c.moments, c.moments}, counted.geometry));
+      planned_row_norm(args, {c.scale, c.bias, c.moments, c.moments}, counted.geometry),
+      operands(x, scale, bias, mean, inverse));
   double worst = 0;
   for (int64_t r = 0; r < c.rows; ++r) {
     const float* v = x.data() + r * c.width;
@@ -202,7 +204,8 @@ TEST_CASE("lrn: windows cut off at the first and last channels") {
         args.y = y.data();
         check_kernel(
             y, args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.lrn(args, b, e, t); },
-            [&](int64_t b, int64_t e, Tally* t) { uncounted.lrn(args, b, e, t); }, planned_lrn(args, counted.geometry));
+            [&](int64_t b, int64_t e, Tally* t) { uncounted.lrn(args, b, e, t); }, planned_lrn(args, counted.geometry),
+            operands(x));
         double worst = 0;
         for (int64_t i = 0; i < 2 * channels * pixels; ++i) {
           const int64_t c = i / pixels % channels;
