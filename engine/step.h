@@ -9,6 +9,7 @@
 
 #include "tally/engine/placement.h"
 #include "tally/platforms/kernel_table.h"
+#include "tally/platforms/loop_nest.h"
 #include "tally/platforms/planned.h"
 
 namespace tally {
@@ -56,6 +57,8 @@ class Step {
   virtual std::vector<BufferId> buffers() const = 0;
   /// True where no kernel runs but a plain loop of ours, which issues no lanes of an instruction set.
   virtual bool on_host() const { return false; }
+  /// Its loops, for people; empty where they are a plain loop or a plan of their own.
+  virtual LoopNest nest(const Geometry&) const { return {}; }
 
   int64_t items = 1;  ///< independent pieces of work
   double cycles = 0;  ///< planned cost on one core, for choosing threads
@@ -94,6 +97,15 @@ class KernelStep : public Step {
     std::vector<BufferId> ids;
     for (const PointerBinding& p : pointers) ids.push_back(p.buffer);
     return ids;
+  }
+  /// Pointers are set where the kernel will have an operand, as its formulas expect.
+  LoopNest nest(const Geometry& geometry) const override {
+    Args described = args;
+    static const std::byte kPresent{};
+    const std::byte* present = &kPresent;
+    for (const PointerBinding& p : pointers)
+      std::memcpy(reinterpret_cast<std::byte*>(&described) + p.member_offset, &present, sizeof present);
+    return loop_nest(described, geometry);
   }
 
  private:

@@ -49,6 +49,17 @@ class BatchedGemm final : public Step {
       : tables(std::move(t)), batch(std::move(b)), a(a_id), w(w_id), c(c_id), residual(residual_id) {
     items = batch.count * tables->args.items();
   }
+  /// That of one product, as often as there are products.
+  LoopNest nest(const Geometry& geometry) const override {
+    LoopNest nest = loop_nest(described(tables->args, false, residual >= 0), geometry);
+    nest.loops.insert(nest.loops.begin(), "for product in " + std::to_string(batch.count));
+    for (LoopNest::Part& part : nest.parts) {
+      part.symbols = "products·(" + part.symbols + ")";
+      part.numbers = std::to_string(batch.count) + "·(" + part.numbers + ")";
+      part.value *= batch.count;
+    }
+    return nest;
+  }
   std::unique_ptr<BoundStep> bind(const BufferTable& buffers) const override {
     auto bound = std::make_unique<Bound>();
     bound->step = this;

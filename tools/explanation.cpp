@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tally/engine/gap.h"
 #include "tally/platforms/kernel_table.h"
 #include "tools/estimate_report.h"
 #include "tools/gap_terms.h"
@@ -34,14 +35,15 @@ std::string formula_text(const Formula& f, size_t width) {
   const auto line = [&](const std::string& left, const std::string& right) {
     return "  " + left + std::string(width - std::min(width, display_width(left)), ' ') + " = " + right + "\n";
   };
-  return line(f.quantity, f.symbols) + line("", f.numbers) + line("", with_thousands(f.value));
+  return line(f.quantity, f.symbols) + line("", f.numbers) +
+         line("", f.value < 0 ? with_sign(f.value) : with_thousands(f.value));
 }
 
-std::string formulas_text(const NodeEstimate& node) {
+std::string formulas_text(const std::vector<Formula>& formulas) {
   size_t width = 10;
-  for (const Formula& f : node.cost.formulas) width = std::max(width, display_width(f.quantity));
+  for (const Formula& f : formulas) width = std::max(width, display_width(f.quantity));
   std::string text;
-  for (const Formula& f : node.cost.formulas) text += formula_text(f, width);
+  for (const Formula& f : formulas) text += formula_text(f, width);
   return text;
 }
 
@@ -89,6 +91,48 @@ std::string sum_text(const char* quantity, int64_t ideal, const char* ideal_word
   return text;
 }
 
+/// Loops, each one further in.
+std::string loops_text(const LoopNest& nest) {
+  std::string text, margin = "    ";
+  for (const std::string& loop : nest.loops) {
+    text += margin + loop + "\n";
+    margin += "  ";
+  }
+  return text;
+}
+
+struct PartName {
+  int64_t Planned::*part;
+  const char* name;
+};
+constexpr PartName kPartNames[] = {
+    {&Planned::lane_padding, "lane_padding"},     {&Planned::k_padding, "k_padding"},
+    {&Planned::tile_padding, "tile_padding"},     {&Planned::loaded_activations, "loaded_activations"},
+    {&Planned::loaded_weights, "loaded_weights"}, {&Planned::loaded_state, "loaded_state"},
+    {&Planned::stored_outputs, "stored_outputs"}};
+
+/// Steps of a row with what their kernels know of their loops.
+std::vector<LoopNest> nests_of(const Plan& plan, const PlanRow& row) {
+  std::vector<LoopNest> nests;
+  const Geometry& geometry = kernel_table(plan.isa, false).geometry;
+  for (int s = row.first_step; s < row.first_step + row.step_count; ++s)
+    nests.push_back(plan.steps[static_cast<size_t>(s)].step->nest(geometry));
+  return nests;
+}
+
+/// Parts of the planned tally, step by step, then the gap's terms that follow from them.
+std::vector<Formula> planned_formulas(const Plan& plan, const PlanRow& row) {
+  std::vector<Formula> formulas;
+  for (const LoopNest& nest : nests_of(plan, row))
+    for (const LoopNest::Part& part : nest.parts)
+      for (const PartName& name : kPartNames)
+        if (name.part == part.part && part.value != 0)
+          formulas.push_back({name.name, part.symbols, part.numbers, part.value});
+  const std::vector<Formula> terms = gap_formulas(row);
+  formulas.insert(formulas.end(), terms.begin(), terms.end());
+  return formulas;
+}
+
 std::string plan_text(const Plan& plan, const PlanRow& row) {
   std::string nodes;
   for (const std::string& node : row.nodes) nodes += (nodes.empty() ? "" : " + ") + printable(node);
@@ -108,6 +152,7 @@ std::string plan_text(const Plan& plan, const PlanRow& row) {
                       with_thousands(static_cast<int64_t>(cycles)));
   if (const std::string words = kernel_note(row.kernel, kernel_table(plan.isa, false).geometry); !words.empty())
     text += "  " + words + "\n";
+  for (const LoopNest& nest : nests_of(plan, row)) text += loops_text(nest);
   const Tally& t = row.planned.tally;
   if (t.lane_macs != 0 || row.ideal.macs != 0)
     text += "\n" + sum_text("lane_macs", row.ideal.macs, "ideal", row.gap.macs, t.lane_macs);
@@ -118,6 +163,8 @@ std::string plan_text(const Plan& plan, const PlanRow& row) {
   if (t.lane_fma_other != 0)
     text += fmt::format("\n  lane_fma_other = {}: FMA lanes of functions such as tanh and exp\n",
                         with_thousands(t.lane_fma_other));
+  if (const std::vector<Formula> formulas = planned_formulas(plan, row); !formulas.empty())
+    text += "\n  where they come from\n" + formulas_text(formulas);
   return text;
 }
 
@@ -191,7 +238,7 @@ std::string explanation_text(const LoadedModel& loaded, const Plan& plan, size_t
                   width);
   text += "\n" + emphasis.bold("Ideal") + "\n";
   if (!node.cost.source.empty()) text += wrapped("  source: " + node.cost.source, width);
-  text += formulas_text(node);
+  text += formulas_text(node.cost.formulas);
   text += wrapped("  " + figures_text(node), width);
   if (node.cost.coverage != Coverage::exact)
     text += wrapped(fmt::format("  coverage: {}{}", name_of(node.cost.coverage),
@@ -205,8 +252,9 @@ std::string explanation_text(const LoadedModel& loaded, const Plan& plan, size_t
 
 Report explanation_report(const LoadedModel& loaded, const Plan& plan, size_t layer) {
   const NodeEstimate& node = plan.estimate.layers[layer];
-  Table formulas, figures, planned;
-  formulas.columns = {csv_column("quantity"), csv_column("symbols"), csv_column("numbers"), csv_column("value")};
+  Table formulas, figures, planned, derived;
+  formulas.columns =
+      derived.columns = {csv_column("quantity"), csv_column("symbols"), csv_column("numbers"), csv_column("value")};
   for (const Formula& f : node.cost.formulas) formulas.rows.push_back({f.quantity, f.symbols, f.numbers, f.value});
   figures.columns = {csv_column("quantity"), csv_column("value")};
   for (const Figure& figure : figures_of(node)) figures.rows.push_back({std::string(figure.name), figure.value});
@@ -221,26 +269,37 @@ Report explanation_report(const LoadedModel& loaded, const Plan& plan, size_t la
     add("lane_macs", row->ideal.macs, row->gap.macs, t.lane_macs);
     add("bytes_loaded", row->ideal.bytes_read + row->ideal.bytes_weights, row->gap.bytes_loaded, t.bytes_loaded);
     add("bytes_stored", row->ideal.bytes_written, row->gap.bytes_stored, t.bytes_stored);
+    for (const Formula& f : planned_formulas(plan, *row))
+      derived.rows.push_back({f.quantity, f.symbols, f.numbers, f.value});
   }
   Report report;
   report.title = fmt::format("{} '{}' in {}", node.op, node.name, loaded.name);
   report.parts = {{"Formulas", std::move(formulas)},
                   {"Ideal", std::move(figures)},
-                  {fmt::format("Planned on {}", name_of(plan.isa)), std::move(planned)}};
+                  {fmt::format("Planned on {}", name_of(plan.isa)), std::move(planned)},
+                  {"Where it comes from", std::move(derived)}};
   return report;
 }
+
+namespace {
+
+ordered_json to_json(const std::vector<Formula>& formulas) {
+  ordered_json list = ordered_json::array();
+  for (const Formula& f : formulas)
+    list.push_back({{"quantity", f.quantity}, {"symbols", f.symbols}, {"numbers", f.numbers}, {"value", f.value}});
+  return list;
+}
+
+}  // namespace
 
 ordered_json explanation_document(const LoadedModel& loaded, const Plan& plan, size_t layer) {
   const NodeEstimate& node = plan.estimate.layers[layer];
   ordered_json document = new_document("explain", &loaded, plan.isa);
-  ordered_json formulas = ordered_json::array();
-  for (const Formula& f : node.cost.formulas)
-    formulas.push_back({{"quantity", f.quantity}, {"symbols", f.symbols}, {"numbers", f.numbers}, {"value", f.value}});
   document["layer"] = {{"index", layer},
                        {"name", node.name},
                        {"op", node.op},
                        {"source", node.cost.source},
-                       {"formulas", std::move(formulas)}};
+                       {"formulas", to_json(node.cost.formulas)}};
   document["layer"]["coverage"] = name_of(node.cost.coverage);
   document["layer"]["input_shapes"] = to_json(node.input_shapes);
   document["layer"]["output_shapes"] = to_json(node.output_shapes);
@@ -260,6 +319,10 @@ ordered_json explanation_document(const LoadedModel& loaded, const Plan& plan, s
                                  {"bytes_stored", t.bytes_stored}};
   document["plan"]["gap"] = {
       {"macs", row->gap.macs}, {"bytes_loaded", row->gap.bytes_loaded}, {"bytes_stored", row->gap.bytes_stored}};
+  ordered_json loops = ordered_json::array();
+  for (const LoopNest& nest : nests_of(plan, *row)) loops.push_back(nest.loops);
+  document["plan"]["loops"] = std::move(loops);
+  document["plan"]["formulas"] = to_json(planned_formulas(plan, *row));
   return document;
 }
 

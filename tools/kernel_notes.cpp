@@ -33,28 +33,21 @@ std::string kernel_note(const std::string& kernel, const Geometry& g) {
   const std::string lanes = lanes_text(g);
   if (kernel == "gemm")
     return fmt::format(
-        "gemm: output channels (columns) across {}; register tiles of pixels (rows) × vectors, at most {}; loops: "
-        "image, block of "
-        "rows, panel of columns, then depth innermost.",
-        lanes, gemm_tiles(g));
+        "gemm: output channels (columns) across {}; register tiles of pixels (rows) × vectors, at most {}.", lanes,
+        gemm_tiles(g));
   if (kernel == "gemv")
     return fmt::format(
         "gemv: output columns across {}; panels of up to {} vectors stay in registers while the depth streams through "
-        "once, "
-        "weights read in packing order.",
+        "once, weights read in packing order.",
         lanes, g.gemv_vectors);
   if (kernel == "pixel_conv")
     return fmt::format(
         "pixel_conv: consecutive pixels of a row across {}; register tiles of output channels × vectors of pixels, at "
-        "most {}; "
-        "loops: image, group, tile of channels, pair of rows, then taps innermost.",
+        "most {}.",
         lanes, pixel_tiles(g));
   if (kernel == "depthwise")
-    return fmt::format(
-        "depthwise: channels across {}, up to {} output pixels of a row at a time{}; loops: image, pair of rows, block "
-        "of channels, "
-        "pixels, then taps.",
-        lanes, g.depthwise_columns, g.depthwise_resident ? ", the weights of 3 × 3 resident in registers" : "");
+    return fmt::format("depthwise: channels across {}, up to {} output pixels of a row at a time{}.", lanes,
+                       g.depthwise_columns, g.depthwise_resident ? ", the weights of 3 × 3 resident in registers" : "");
   if (kernel == "pool")
     return fmt::format("pool: pixels or channels across {}, taps outside the image left out.", lanes);
   if (kernel == "map")

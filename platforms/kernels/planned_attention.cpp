@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tally/platforms/loop_nest.h"
+
 namespace tally {
 namespace {
 
@@ -146,6 +148,24 @@ Planned planned_attention(const AttentionArgs& args, const Geometry& g, Attentio
   p.tally.bytes_loaded = p.loaded_activations;
   p.tally.bytes_stored = p.stored_outputs;
   return p * heads;
+}
+
+LoopNest loop_nest(const AttentionArgs& a, const Geometry& g) {
+  const auto text = [](int64_t n) { return std::to_string(n); };
+  const std::string keys = text(a.keys) + (a.causal ? " keys, as far as they are seen" : " keys");
+  LoopNest nest;
+  nest.loops = {"for batch, head in " + product_text({a.batch, a.q_heads})};
+  if (a.block_queries > 0) {
+    nest.loops.push_back("for block of at most " + text(a.block_queries) + " queries of " + text(a.queries) + ", " +
+                         text(g.lanes) + " of them a vector");
+    nest.loops.push_back("for tile of at most " + text(kAttentionKeys) + " of " + keys);
+  } else {
+    nest.loops.push_back("for query in " + text(a.queries) + ", up to " + text(a.rows) + " together");
+    nest.loops.push_back("for tile of at most " + text(kAttentionRowKeys) + " of " + keys);
+  }
+  nest.loops.push_back("scores over d = " + text(a.d) + ", maximum, exponentials, then e = " + text(a.e) +
+                       " sums of values");
+  return nest;
 }
 
 }  // namespace tally

@@ -1,6 +1,9 @@
 #include "tally/platforms/kernels/planned_conv.h"
 
+#include <algorithm>
+
 #include "tally/platforms/kernels/planned_window.h"
+#include "tally/platforms/loop_nest.h"
 
 namespace tally {
 namespace {
@@ -80,6 +83,35 @@ Planned planned_pixel_conv(const PixelConvArgs& args, const Geometry& geometry) 
   return finished(p);
 }
 
+/// Parts: lane_padding and loaded_activations as above, with the lanes of all rows; loaded_weights as planned.
+LoopNest loop_nest(const PixelConvArgs& args, const Geometry& g) {
+  const int64_t slices = int64_t{args.images} * args.groups, M = args.group_channels, taps = args.taps;
+  const int64_t pairs = args.oh / 2, singles = args.oh % 2, outputs = int64_t{args.oh} * args.ow;
+  const int64_t lanes = pairs * pixel_lanes(2, args.ow, g).lanes + singles * pixel_lanes(1, args.ow, g).lanes;
+  const int64_t tiles = divide_up(M, args.tile_channels), c = args.tile_channels;
+  const Planned planned = planned_pixel_conv(args, g);
+  const auto text = [](int64_t n) { return std::to_string(n); };
+  LoopNest nest;
+  nest.loops = {"for image, group in " + product_text({args.images, args.groups}),
+                "for tile of at most " + text(c) + " channels in " + text(tiles) + ", of " + text(M),
+                "for pair of rows in " + text(pairs) + (singles ? " and a single one" : "") + ", " + text(args.ow) +
+                    " pixels each",
+                "for tile of at most " + text(g.pixel_registers[c]) + " registers of pixels",
+                "for tap in " + text(taps),
+                text(c) + " channels × registers multiply-accumulates of " + text(g.lanes) + " lanes"};
+  nest.parts = {{&Planned::lane_padding, "images·M·(lanes − pixels)·taps",
+                 product_text({slices, M}) + "·(" + text(lanes) + " − " + text(outputs) + ")·" + text(taps),
+                 slices * M * (lanes - outputs) * taps},
+                {&Planned::loaded_activations, "images·tiles·lanes·taps·4 B",
+                 product_text({slices, tiles, lanes, taps, 4}), slices * tiles * lanes * taps * kFloatBytes}};
+  const int64_t row = taps + (args.bias ? 1 : 0);
+  nest.parts.push_back({&Planned::loaded_weights,
+                        args.bias ? "register tiles·channels·(taps + 1)·4 B" : "register tiles·channels·taps·4 B",
+                        product_text({planned.loaded_weights / (row * kFloatBytes), row, 4}),
+                        planned.loaded_weights / (row * kFloatBytes) * row * kFloatBytes});
+  return nest;
+}
+
 namespace {
 
 /// Vectors of x, weights and bias that one channel vector loads for one image.
@@ -133,6 +165,33 @@ Planned planned_depthwise(const DepthwiseArgs& args, const Geometry& geometry) {
   p.loaded_weights = kFloatBytes * args.images * args.channels * (loads.w + (args.bias ? loads.bias : 0));
   p.stored_outputs = kFloatBytes * outputs * args.channels;
   return finished(p);
+}
+
+/// Parts as planned: C channels, of them `real`, in vectors.
+LoopNest loop_nest(const DepthwiseArgs& args, const Geometry& g) {
+  const Planned planned = planned_depthwise(args, g);
+  const int64_t products = planned.tally.macs / std::max<int64_t>(args.real_channels, 1);
+  const int64_t channel_bytes = kFloatBytes * args.images * args.channels;
+  const auto text = [](int64_t n) { return std::to_string(n); };
+  LoopNest nest;
+  nest.loops = {
+      "for image in " + text(args.images),
+      "for pair of rows in " + text(divide_up(args.oh, 2)) + ", of " + text(args.oh),
+      "for block of channels, " + text(args.channels) + " in all, " + text(args.real_channels) + " of them real",
+      "for tile of at most " + text(g.depthwise_columns) + " pixels of " + text(args.ow),
+      "for tap inside the image, of " + product_text({args.kh, args.kw}),
+      "pixels × multiply-accumulates of " + text(g.lanes) + " channels"};
+  nest.parts = {{&Planned::lane_padding, "images·taps inside·(C − real)",
+                 text(products) + "·(" + text(args.channels) + " − " + text(args.real_channels) + ")",
+                 products * (args.channels - args.real_channels)}};
+  if (channel_bytes == 0) return nest;
+  nest.parts.push_back({&Planned::loaded_activations, "images·C·pixels read·4 B",
+                        product_text({args.images, args.channels, planned.loaded_activations / channel_bytes, 4}),
+                        planned.loaded_activations});
+  nest.parts.push_back({&Planned::loaded_weights, "images·C·weights and biases read·4 B",
+                        product_text({args.images, args.channels, planned.loaded_weights / channel_bytes, 4}),
+                        planned.loaded_weights});
+  return nest;
 }
 
 }  // namespace tally

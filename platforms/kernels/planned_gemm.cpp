@@ -1,7 +1,10 @@
 #include "tally/platforms/kernels/planned_gemm.h"
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
+#include "tally/platforms/loop_nest.h"
 #include "tally/platforms/rounding.h"
 
 namespace tally {
@@ -101,6 +104,94 @@ Planned planned_gemm(const GemmArgs& args, Num num, const Geometry& geometry) {
     }
   }
   return finished(p);
+}
+
+namespace {
+
+/// Passes of register tiles that read the same packed weights: in all, over images, regions, panels and depth blocks.
+struct WeightPass {
+  int64_t lanes = 0, depth = 0;  ///< a tile reads lanes · depth weights
+  bool biased = false;           ///< and `lanes` of the bias
+  bool operator<(const WeightPass& o) const {
+    return std::tie(lanes, depth, biased) < std::tie(o.lanes, o.depth, o.biased);
+  }
+};
+
+std::map<WeightPass, int64_t> weight_passes(const GemmArgs& args, const Geometry& g) {
+  std::map<WeightPass, int64_t> tiles;
+  for (int32_t i = 0; i < args.panel_count; ++i) {
+    const Panel& panel = args.panels[i];
+    const int64_t lanes = panel.half ? g.half_lanes : int64_t{panel.vectors} * g.lanes;
+    const int rows = g.gemm_rows[panel.half ? 1 : static_cast<size_t>(panel.vectors)];
+    int64_t before = 0;
+    for (int32_t region = 0; region < args.region_count; ++region) {
+      const int64_t pixels = int64_t{args.regions[region].height} * args.regions[region].width;
+      for (int32_t block = 0; block < args.k_blocks; ++block)
+        tiles[{lanes, depth_of(args, region, block, g.k_step[0]).padded, block == 0 && args.bias}] +=
+            args.images * tiles_of(before, pixels, args.rows_per_block, rows);
+      before += pixels;
+    }
+  }
+  return tiles;
+}
+
+std::string panels_text(const GemmArgs& args, const Geometry& g) {
+  std::map<int64_t, int64_t> widths;
+  for (int32_t i = 0; i < args.panel_count; ++i)
+    ++widths[args.panels[i].half ? g.half_lanes : int64_t{args.panels[i].vectors} * g.lanes];
+  std::string text;
+  for (auto w = widths.rbegin(); w != widths.rend(); ++w)
+    text += (text.empty() ? "" : ", ") + std::to_string(w->second) + " of " + std::to_string(w->first) + " columns";
+  return text;
+}
+
+}  // namespace
+
+/// Parts, with P = Σ pixels·depth over images, regions and depth blocks, N columns in L lanes of all panels:
+/// lane_padding = P·(L − N), loaded_activations = P·panels·4, loaded_weights = Σ tiles·lanes·(depth + bias)·4.
+LoopNest loop_nest(const GemmArgs& args, const Geometry& g) {
+  int64_t N = 0, L = 0, P = 0, depth = 0, pixels = 0;
+  for (int32_t i = 0; i < args.panel_count; ++i) {
+    N += args.panels[i].n;
+    L += args.panels[i].half ? g.half_lanes : int64_t{args.panels[i].vectors} * g.lanes;
+  }
+  for (int32_t region = 0; region < args.region_count; ++region) {
+    const int64_t here = int64_t{args.regions[region].height} * args.regions[region].width;
+    int64_t real = 0;
+    for (int32_t block = 0; block < args.k_blocks; ++block) real += depth_of(args, region, block, g.k_step[0]).real;
+    depth = std::max(depth, real);
+    pixels += here;
+    P += args.images * here * real;
+  }
+  const bool whole = P == args.images * pixels * depth;  // no taps left out at an edge
+  const int vectors = args.panel_count == 0 || args.panels[0].half ? 1 : args.panels[0].vectors;
+  LoopNest nest;
+  nest.loops = {"for image in " + std::to_string(args.images),
+                "for block of at most " + std::to_string(args.rows_per_block) + " pixels of " + std::to_string(pixels),
+                "for panel in " + panels_text(args, g),
+                "for tile of at most " + std::to_string(g.gemm_rows[static_cast<size_t>(vectors)]) + " pixels"};
+  if (args.k_blocks > 1)
+    nest.loops.insert(nest.loops.begin() + 3, "for depth block in " + std::to_string(args.k_blocks));
+  nest.loops.push_back("for k in " + std::to_string(depth) + (whole ? "" : ", at edges those taps that are inside"));
+  nest.loops.push_back("pixels × " + std::to_string(vectors) + " multiply-accumulates of " + std::to_string(g.lanes) +
+                       " lanes");
+  const std::string products = whole ? product_text({args.images, pixels, depth}) : std::to_string(P);
+  const std::string symbols = whole ? "images·pixels·K" : "Σ pixels·taps inside";
+  nest.parts.push_back({&Planned::lane_padding, symbols + "·(L − N)",
+                        products + "·(" + std::to_string(L) + " − " + std::to_string(N) + ")", P * (L - N)});
+  nest.parts.push_back({&Planned::loaded_activations, symbols + "·panels·4 B",
+                        products + "·" + product_text({args.panel_count, 4}), P * args.panel_count * 4});
+  std::string sum;
+  int64_t loaded = 0;
+  const auto passes = weight_passes(args, g);
+  for (const auto& [pass, tiles] : passes) {
+    const int64_t rows = pass.depth + (pass.biased ? 1 : 0);
+    loaded += 4 * tiles * pass.lanes * rows;
+    sum += (sum.empty() ? "" : " + ") + product_text({tiles, pass.lanes, rows});
+  }
+  nest.parts.push_back({&Planned::loaded_weights, args.bias ? "Σ tiles·lanes·(K + 1)·4 B" : "Σ tiles·lanes·K·4 B",
+                        passes.size() == 1 ? sum + "·4" : "(" + sum + ")·4", loaded});
+  return nest;
 }
 
 Planned planned_dot(const DotArgs& args, Num num, const Geometry& geometry) {

@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "tally/platforms/loop_nest.h"
+
 namespace tally {
 namespace {
 
@@ -89,6 +91,29 @@ Planned planned_recurrent(const RecurrentArgs& a, const Geometry& geometry) {
   p.tally.bytes_loaded = p.loaded_activations + p.loaded_weights + p.loaded_state + p.loaded_scratch;
   p.tally.bytes_stored = p.stored_outputs + p.stored_state + p.stored_scratch;
   return p;
+}
+
+/// Parts: lane_padding = N·G·(P − H)·(I + H), loaded_weights = N·P·(G·(I + H) + biases)·4, as planned.
+LoopNest loop_nest(const RecurrentArgs& a, const Geometry&) {
+  const bool lstm = a.cell == RecurrentCell::lstm, gru = a.cell == RecurrentCell::gru;
+  const bool reset_first = a.cell == RecurrentCell::gru_reset_first;
+  const int64_t steps = a.B * a.T, P = a.padded, depth = a.I + a.H, gates = lstm ? 4 : gru || reset_first ? 3 : 1;
+  const int64_t sums = gru ? 4 : gates, from_bias = a.bias ? sums - (a.gates ? gates : 0) : 0;
+  const auto text = [](int64_t n) { return std::to_string(n); };
+  LoopNest nest;
+  nest.loops = {
+      "for sequence in " + text(a.B), "for step in " + text(a.T),
+      "for panel of units, " + text(P / a.lanes) + " vectors of " + text(a.lanes) + " in all for " + text(a.H) +
+          " units",
+      "for element of " + std::string(a.I > 0 ? "[x; h] in " : "h in ") + text(depth),
+      text(gates) + (gates == 1 ? " multiply-accumulate" : " multiply-accumulates, one a gate,") + " for each vector"};
+  nest.parts = {{&Planned::lane_padding, "B·T·G·(P − H)·(I + H)",
+                 product_text({a.B, a.T, gates}) + "·(" + text(P) + " − " + text(a.H) + ")·" + text(depth),
+                 steps * gates * (P - a.H) * depth},
+                {&Planned::loaded_weights, "B·T·P·(G·(I + H) + biases)·4 B",
+                 product_text({a.B, a.T, P}) + "·(" + product_text({gates, depth}) + " + " + text(from_bias) + ")·4",
+                 steps * P * (gates * depth + from_bias) * kFloatBytes}};
+  return nest;
 }
 
 }  // namespace tally

@@ -61,6 +61,7 @@ void check(const KernelTable& counted, const KernelTable& uncounted, ConvCase c,
       y, args.items(), [&](int64_t i, int64_t e, Tally* t) { counted.depthwise(args, i, e, t); },
       [&](int64_t i, int64_t e, Tally* t) { uncounted.depthwise(args, i, e, t); }, planned,
       operands(last, packed, bias));
+  check_nest(loop_nest(args, geometry), planned);
 
   const auto expected = reference::conv(c, {x.begin(), x.end()}, {w.begin(), w.end()}, {b.begin(), b.end()});
   CHECK(planned.tally.macs == expected.inside_products);

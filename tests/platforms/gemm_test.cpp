@@ -7,6 +7,7 @@
 #include "tally/platforms/kernels/planned_gemm.h"
 #include "tests/judged.h"
 #include "tests/platforms/gemm_problem.h"
+#include "tests/platforms/nest_check.h"
 
 namespace tally {
 namespace {
@@ -67,6 +68,7 @@ void check(Isa isa, Num num, const GemmShape& shape) {
   const std::vector<uint8_t> c(problem.c(), problem.c() + problem.c_bytes());
 
   const Planned planned = planned_gemm(args, num, counted.geometry);
+  if (num == Num::f32) test::check_nest(loop_nest(args, counted.geometry), planned);
   CHECK(planned.parts_add_up());
   CHECK(tally.macs == planned.tally.macs);
   CHECK(tally.lane_macs == planned.tally.lane_macs);

@@ -11,6 +11,7 @@
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/planned.h"
 #include "tests/judged.h"
+#include "tests/platforms/nest_check.h"
 #include "tests/reference/guarded_buffer.h"
 
 namespace tally::test {

@@ -131,6 +131,7 @@ void check(const KernelTable& counted, const KernelTable& uncounted, const ConvC
       p.y, p.args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.pixel_conv(p.args, b, e, t); },
       [&](int64_t b, int64_t e, Tally* t) { uncounted.pixel_conv(p.args, b, e, t); }, planned,
       operands(p.padded, p.packed, p.bias));
+  check_nest(loop_nest(p.args, counted.geometry), planned);
   const auto expected = reference::conv(c, p.x, p.w, p.b);
   CHECK(planned.tally.macs == expected.inside_products);
   // A sum of K products, each rounded up to twice without FMA, then the activation, within 3 units in the last place.

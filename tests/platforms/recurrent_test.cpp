@@ -171,6 +171,7 @@ void check(const KernelTable& counted, const KernelTable& uncounted, const Case&
       p.written, p.args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.recurrent(p.args, b, e, t); },
       [&](int64_t b, int64_t e, Tally* t) { uncounted.recurrent(p.args, b, e, t); }, planned,
       operands(p.x, p.gates, p.packed, p.bias, p.initial_h, p.initial_c));
+  check_nest(loop_nest(p.args, counted.geometry), planned);
   CHECK(planned.tally.macs == c.T * c.B * p.G * c.H * (p.args.I + c.H));
   size_t wrong = 0;
   double worst = 0;
