@@ -50,23 +50,26 @@ Gap explain_gap(const PlanRow& row, const MovedBytes& moved) {
 
 std::vector<Formula> gap_formulas(const PlanRow& row) {
   const Planned& p = row.planned;
-  const auto term = [](const GapTerms& terms, const char* name) {
+  std::vector<Formula> formulas;
+  const auto term = [](const GapTerms& terms, const std::string& name) {
     const auto found = terms.find(name);
     return found == terms.end() ? int64_t{0} : found->second;
   };
-  std::vector<Formula> formulas;
-  const auto add = [&](const char* quantity, const char* symbols, int64_t from, int64_t take) {
-    if (from != take)
-      formulas.push_back({quantity, symbols, std::to_string(from) + " − " + std::to_string(take), from - take});
+  // What a row copies or what its bodies move has terms of its own.
+  const auto add = [&](const char* way, const char* name, const char* symbols, int64_t from, int64_t take) {
+    const GapTerms& terms = way == std::string("loaded") ? row.gap.bytes_loaded : row.gap.bytes_stored;
+    if (from != take && term(terms, name) == from - take)
+      formulas.push_back(
+          {way + (" " + std::string(name)), symbols, std::to_string(from) + " − " + std::to_string(take), from - take});
   };
   const int64_t loaded = p.loaded_activations + p.loaded_residual;
   const int64_t read = loaded - term(row.gap.bytes_loaded, "activation_rereads");
   const int64_t written = p.stored_outputs - term(row.gap.bytes_stored, "layout_padding");
-  add("loaded fusion", "what the row reads, once − what its nodes read", read, row.ideal.bytes_read);
-  add("loaded activation_rereads", "loaded_activations − what the row reads, once", loaded, read);
-  add("loaded weight_rereads", "loaded_weights − weights, once", p.loaded_weights, row.ideal.bytes_weights);
-  add("stored fusion", "what the row writes − what its nodes write", written, row.ideal.bytes_written);
-  add("stored layout_padding", "stored_outputs − what the row writes", p.stored_outputs, written);
+  add("loaded", "fusion", "what the row reads, once − what its nodes read", read, row.ideal.bytes_read);
+  add("loaded", "activation_rereads", "loaded_activations − what the row reads, once", loaded, read);
+  add("loaded", "weight_rereads", "loaded_weights − weights, once", p.loaded_weights, row.ideal.bytes_weights);
+  add("stored", "fusion", "what the row writes − what its nodes write", written, row.ideal.bytes_written);
+  add("stored", "layout_padding", "stored_outputs − what the row writes", p.stored_outputs, written);
   return formulas;
 }
 

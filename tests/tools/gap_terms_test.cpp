@@ -50,10 +50,33 @@ TEST_CASE("every term that the engine makes has its words") {
   r.ideal = {1, 5, 7, 9};
   const Gap gap = explain_gap(r, {11, 13, 17});
   for (const GapTerms* terms : {&gap.macs, &gap.bytes_loaded, &gap.bytes_stored})
-    for (const auto& [term, value] : *terms) {
+    for (const auto& [name, value] : *terms) {
+      const std::string term = name;  // clang 14 captures no structured binding
       CAPTURE(term);
       CHECK(!meaning_of_term(term).empty());
     }
   for (const char* term : {"reorder", "output_copy", "control", "iterations", "branch"})
     CHECK(!meaning_of_term(term).empty());
+}
+
+TEST_CASE("the formulas of a gap come to its terms") {
+  PlanRow r;
+  r.planned.loaded_activations = 100, r.planned.loaded_residual = 20, r.planned.loaded_weights = 64;
+  r.planned.stored_outputs = 48;
+  r.ideal = {0, 35, 7, 50};
+  r.gap = explain_gap(r, {30, 40});
+  const std::vector<Formula> formulas = gap_formulas(r);
+  const auto check = [&](size_t k, const char* quantity, const char* numbers, int64_t value) {
+    CHECK(formulas[k].quantity == quantity);
+    CHECK(formulas[k].numbers == numbers);
+    CHECK(formulas[k].value == value);
+  };
+  REQUIRE(formulas.size() == 5);
+  check(0, "loaded fusion", "30 − 35", r.gap.bytes_loaded.at("fusion"));
+  check(1, "loaded activation_rereads", "120 − 30", r.gap.bytes_loaded.at("activation_rereads"));
+  check(2, "loaded weight_rereads", "64 − 7", r.gap.bytes_loaded.at("weight_rereads"));
+  check(3, "stored fusion", "40 − 50", r.gap.bytes_stored.at("fusion"));
+  check(4, "stored layout_padding", "48 − 40", r.gap.bytes_stored.at("layout_padding"));
+  r.gap.bytes_loaded = {{"output_copy", 120}};  // a row of another kind
+  CHECK(gap_formulas(r).size() == 2);
 }
