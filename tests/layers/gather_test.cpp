@@ -190,8 +190,9 @@ TEST_CASE("ScatterElements and ScatterND: reductions on every number type, indic
                                               {"max", {9, 1, 2, 7}},
                                               {"min", {0, 1, 2, 3}}};
   for (const DType type : {DType::f32, DType::f64, DType::f16, DType::i32, DType::u8, DType::i64})
-    for (const auto& [reduction, expected] : wanted)
+    for (const auto& [name, expected] : wanted)
       for (const bool nd : {false, true}) {
+        const std::string reduction = name;  // clang 14 captures no structured binding
         CAPTURE(reduction);
         CAPTURE(name_of(type));
         GraphMaker g;

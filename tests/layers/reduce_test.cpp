@@ -111,8 +111,9 @@ TEST_CASE("reductions over nothing") {
       {"ReduceSum", 0}, {"ReduceProd", 1},       {"ReduceMax", -kInf},       {"ReduceMin", kInf},   {"ReduceL1", 0},
       {"ReduceL2", 0},  {"ReduceLogSum", -kInf}, {"ReduceLogSumExp", -kInf}, {"ReduceSumSquare", 0}};
   const Tensor axes = Tensor::of_int64({1});
-  for (const auto& [op, value] : kEmpty) {
-    CAPTURE(std::string(op));
+  for (const auto& [name, value] : kEmpty) {
+    const std::string op = name;  // clang 14 captures no structured binding
+    CAPTURE(op);
     CHECK(result_of(op, {Tensor(DType::f32, {2, 0, 2}), axes}) == std::vector<double>(4, value));
     CHECK(result_of(op, {Tensor(DType::f32, {0, 3, 2}), axes}).empty());
   }
