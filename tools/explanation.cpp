@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "tally/platforms/kernel_table.h"
-#include "tools/estimate_report.h"
+#include "tools/coverage.h"
 #include "tools/gap_terms.h"
 #include "tools/kernel_notes.h"
 #include "tools/numbers.h"
