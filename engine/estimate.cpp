@@ -41,12 +41,15 @@ class Accountant {
       const Role role = node.layer->role(static_cast<int>(i), operands);
       const int64_t used = node.layer->bytes_used(static_cast<int>(i), operands, types);
       const int64_t bytes = used < 0 ? bytes_of_value(value) : used;
+      row.operands.push_back({value.name, value.dtype, value.shape, role, value.constant.has_value(), false, 0});
       if (value.constant)
         count_constant(row, value, role, bytes);
       else if (role != Role::free || !node.layer->needs_value(static_cast<int>(i))) {
         row.input_shapes.push_back(value.shape);
         if (row.cost.view || role == Role::state || bodies != nullptr) continue;
-        if (read.insert(node.inputs[i]).second) row.bytes_read += bytes;
+        if (!read.insert(node.inputs[i]).second) continue;
+        row.operands.back().bytes = bytes;
+        row.bytes_read += bytes;
       }
     }
     for (ValueId id : node.outputs) {
@@ -55,7 +58,9 @@ class Accountant {
       if (!value.unknown.empty()) continue;
       row.output_shapes.push_back(value.shape);
       row.output_elements += element_count(value.shape);
-      if (!row.cost.view && bodies == nullptr) row.bytes_written += bytes_of_value(value);
+      const int64_t written = row.cost.view || bodies != nullptr ? 0 : bytes_of_value(value);
+      row.outputs.push_back({value.name, value.dtype, value.shape, Role::activation, false, false, written});
+      row.bytes_written += written;
     }
     if (bodies != nullptr) {
       add_bodies(row, *bodies);
@@ -102,11 +107,13 @@ class Accountant {
     if (role == Role::free || role == Role::activation || role == Role::state) return;
     const int64_t elements = element_count(value.shape);
     row.bytes_weights += bytes;
+    row.operands.back().bytes = bytes;
     if (role == Role::constant) {
       row.constants += elements;
       return;
     }
     const bool first = seen_.insert(value.source).second;
+    row.operands.back().shared = !first;
     if (first) stored_bytes_ += bytes_of_value(value);
     if (role == Role::buffer)
       row.buffers += first ? elements : 0;
@@ -124,8 +131,10 @@ Estimate estimate_graph(const TypedGraph& graph) {
   Estimate estimate;
   EstimateTotals& t = estimate.totals;
   Accountant accountant;
+  const LiveBytes live = live_activation_bytes(graph);
   for (const TypedNode& node : graph.nodes) {
     NodeEstimate row = accountant.row(graph, node);
+    row.live_bytes = live.at_node[estimate.layers.size()];
     add(t.params, row.params);
     add(t.params_shared, row.params_shared);
     add(t.buffers, row.buffers);
@@ -157,7 +166,7 @@ Estimate estimate_graph(const TypedGraph& graph) {
     add(input_elements, element_count(value.shape));
   }
   for (ValueId id : graph.outputs) add(t.bytes_io, bytes_of_value(graph.values[static_cast<size_t>(id)]));
-  t.peak_activation_bytes = peak_activation_bytes(graph);
+  t.peak_activation_bytes = live.peak;
   t.training_elements = 2 * (t.params + t.activation_elements_textbook + input_elements);
   t.intensity =
       t.bytes_compulsory > 0 ? static_cast<double>(t.operations) / static_cast<double>(t.bytes_compulsory) : 0;

@@ -18,16 +18,19 @@ class PeakBytes {
   }
 
   /// `captured`: inputs at the end that are counted elsewhere.
-  int64_t run(size_t captured) {
+  LiveBytes run(size_t captured) {
     for (size_t i = 0; i + captured < graph_.inputs.size(); ++i) {
       const auto v = static_cast<size_t>(graph_.inputs[i]);
       if (graph_.values[v].constant || last_[v] < 0) continue;
       inputs_.insert(v);
       come_alive(v);
     }
-    peak_ = live_;
-    for (size_t i = 0; i < graph_.nodes.size(); ++i) step(static_cast<int>(i));
-    return peak_;
+    LiveBytes result{live_, {}};
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      result.at_node.push_back(step(static_cast<int>(i)));
+      result.peak = std::max(result.peak, result.at_node.back());
+    }
+    return result;
   }
 
  private:
@@ -55,7 +58,8 @@ class PeakBytes {
     live_ += bytes_[v];
   }
 
-  void step(int i) {
+  /// What lives while node i runs.
+  int64_t step(int i) {
     const TypedNode& node = graph_.nodes[static_cast<size_t>(i)];
     std::set<size_t> dying;
     for (ValueId id : node.inputs)
@@ -63,14 +67,15 @@ class PeakBytes {
     if (node.layer->view_of() < 0)
       for (ValueId id : node.outputs)
         if (id != kAbsent) add_output(node, static_cast<size_t>(id), dying);
-    peak_ = std::max(peak_, live_);
+    int64_t peak = live_;
     if (const Bodies* bodies = node.layer->bodies())
       for (const Body& body : bodies->list)
-        peak_ = std::max(peak_, live_ + PeakBytes(*body.graph).run(body.captures.size()));
+        peak = std::max(peak, live_ + PeakBytes(*body.graph).run(body.captures.size()).peak);
     for (ValueId id : node.outputs)  // wanted by nobody, written all the same
       if (id != kAbsent && node.layer->view_of() < 0 && last_[static_cast<size_t>(id)] < 0)
         live_ -= bytes_[static_cast<size_t>(id)];
     for (size_t v : dying) live_ -= bytes_[v];
+    return peak;
   }
 
   /// In the place of an input that dies here, or beside what lives.
@@ -90,11 +95,11 @@ class PeakBytes {
   std::vector<int> last_;       ///< by root: the node that reads it last; -1: none
   std::vector<int64_t> bytes_;  ///< by root, of what has come alive
   std::set<size_t> inputs_;
-  int64_t live_ = 0, peak_ = 0;
+  int64_t live_ = 0;
 };
 
 }  // namespace
 
-int64_t peak_activation_bytes(const TypedGraph& graph) { return PeakBytes(graph).run(0); }
+LiveBytes live_activation_bytes(const TypedGraph& graph) { return PeakBytes(graph).run(0); }
 
 }  // namespace tally

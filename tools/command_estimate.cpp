@@ -1,8 +1,18 @@
+#include <fmt/format.h>
+
 #include <memory>
 
+#include "tally/engine/error.h"
 #include "tools/commands.h"
+#include "tools/counting_tools.h"
+#include "tools/coverage.h"
+#include "tools/energy_model.h"
 #include "tools/estimate_report.h"
 #include "tools/inputs.h"
+#include "tools/scopes.h"
+#include "tools/storage.h"
+#include "tools/sweep.h"
+#include "tools/what_if.h"
 
 namespace tally::tools {
 
@@ -14,6 +24,13 @@ struct Options {
   InputOptions inputs;
   OutputOptions output;
   bool allow_unknown = false;
+  int depth = 0;                   ///< 0: no sums by scope
+  std::vector<std::string> as;     ///< other tools
+  std::vector<std::string> sweep;  ///< NAME=N,N
+  std::string plot;
+  bool coverage = false, training = false;
+  EnergyOptions energy;
+  std::string what_if;
 };
 
 /// Costs of the model; where its shapes are open, or depend on inputs' values, with the inputs given.
@@ -31,15 +48,139 @@ Estimate estimate_model(const Model& model, const InputOptions& inputs) {
   return model.estimate(shapes, values);
 }
 
+/// Parts that were asked for; in tables they stand in the layers' stead.
+struct Sections {
+  std::vector<ReportPart> parts;
+  std::vector<std::string> notes;
+  std::vector<std::pair<std::string, nlohmann::ordered_json>> json;
+
+  void add(const std::string& key, ReportPart part, nlohmann::ordered_json value) {
+    parts.push_back(std::move(part));
+    json.emplace_back(key, std::move(value));
+  }
+};
+
+Sections asked_sections(const Options& options, const Estimate& estimate, const Graph& graph) {
+  Sections sections;
+  if (options.depth > 0) {
+    const std::vector<ScopeSum> sums = scope_sums(estimate, options.depth);
+    sections.add("scopes", scope_part(sums), scope_json(sums));
+    if (sums.size() == 1) sections.notes.push_back("No node says to which module it belongs.");
+  }
+  nlohmann::ordered_json counts = nlohmann::ordered_json::array();
+  for (const std::string& tool : options.as) {
+    const ToolCount count = count_as(tool, estimate, graph);
+    sections.parts.push_back(counting_part(count));
+    sections.notes.push_back(fmt::format("{}: {}", count.tool->version, count.tool->source));
+    counts.push_back(counting_json(count));
+  }
+  if (!options.as.empty()) {
+    sections.json.emplace_back("as", std::move(counts));
+    sections.notes.push_back(
+        "Another tool sees a framework's modules or the file's nodes; here every node stands for the module or "
+        "function that exports as it. What an export has folded or split is counted as it now stands.");
+  }
+  if (options.coverage) sections.parts.push_back(coverage_part(coverage_ledger(estimate)));
+  if (options.training) sections.add("training", training_part(estimate), training_json(estimate));
+  if (options.energy.asked) {
+    const std::vector<EnergyRow> rows = energy_rows(estimate, options.energy);
+    sections.add("energy", energy_part(rows, options.energy), energy_json(rows, options.energy));
+    for (std::string& note : energy_notes(options.energy)) sections.notes.push_back(std::move(note));
+  }
+  if (!options.what_if.empty()) {
+    const std::vector<VariantCost> costs = variant_costs(estimate, graph, parse_what_if(options.what_if));
+    sections.add("what_if", what_if_part(costs), what_if_json(costs));
+    sections.notes.push_back("Variants are formulas applied to shapes (approximate): nothing is known of accuracy.");
+  }
+  return sections;
+}
+
+int estimate_whole(const Options& options, const LoadOptions& load) {
+  const LoadedModel loaded = load_model(options.model, load);
+  const Estimate estimate = estimate_model(loaded.model, options.inputs);
+  Sections sections = asked_sections(options, estimate, loaded.model.graph());
+  Report report = estimate_report(loaded, estimate);
+  if (!sections.parts.empty())
+    for (ReportPart& part : report.parts) part.only_csv = true;
+  for (ReportPart& part : sections.parts) report.parts.push_back(std::move(part));
+  report.notes.insert(report.notes.begin(), sections.notes.begin(), sections.notes.end());
+  write_report(
+      report,
+      [&] {
+        nlohmann::ordered_json document = estimate_document(loaded, estimate);
+        for (const auto& [key, value] : sections.json) document[key] = value;
+        return document;
+      },
+      options.output);
+  return 0;
+}
+
+int estimate_sweep(const Options& options, const LoadOptions& load) {
+  const std::vector<SweepAxis> axes = parse_sweep(options.sweep);
+  if (!options.inputs.files.empty() || options.inputs.seed)
+    fail("--sweep", "with -i or --seed", "must stand without: it estimates from declared extents", ErrorCode::usage);
+  const LoadedModel loaded = load_model(options.model, load);
+  const std::vector<SweepPoint> points = run_sweep(loaded.model.graph(), load, axes);
+  Report report;
+  report.title = loaded.name + ": what it should cost, swept";
+  report.facts = {loaded.file.string()};
+  report.parts = sweep_parts(axes, points, options.plot);
+  report.notes = {"Analytic: nothing was executed."};
+  write_report(
+      report,
+      [&] {
+        nlohmann::ordered_json document = new_document("sweep", &loaded, std::nullopt);
+        document["sweep"] = sweep_json(axes, points);
+        return document;
+      },
+      options.output);
+  return 0;
+}
+
 int estimate_command(const Options& options) {
   LoadOptions load = options.loading.parsed();
   load.weights = false;
   load.allow_unknown = options.allow_unknown;
-  const LoadedModel loaded = load_model(options.model, load);
-  const Estimate estimate = estimate_model(loaded.model, options.inputs);
-  write_report(
-      estimate_report(loaded, estimate), [&] { return estimate_document(loaded, estimate); }, options.output);
-  return 0;
+  return options.sweep.empty() ? estimate_whole(options, load) : estimate_sweep(options, load);
+}
+
+void add_section_options(CLI::App& command, Options& options) {
+  command.add_option("--depth", options.depth, "sums by scope, N levels deep")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64).description(""));
+  std::string tools;
+  for (const CountingTool& tool : counting_tools()) tools += (tools.empty() ? "" : ", ") + std::string(tool.name);
+  command.add_option("--as", options.as, "the number that another tool would print, and why it differs: " + tools)
+      ->type_name("TOOL")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_flag("--coverage", options.coverage, "which costs are exact, approximate, free or unknown, and why");
+  command
+      .add_option("--sweep", options.sweep,
+                  "estimates at several extents of a symbolic dimension, of batch, or of INPUT.AXIS; may be repeated")
+      ->type_name("NAME=N,N…")
+      ->allow_extra_args(false);
+  command.add_option("--plot", options.plot, "draw a figure of the sweep as bars")
+      ->type_name("FIGURE")
+      ->check(CLI::IsMember(sweep_figures()).description(""))
+      ->needs("--sweep");
+  command.add_flag("--training", options.training, "what training holds: values, gradients, optimizers' states");
+  command.add_flag("--energy", options.energy.asked, "modelled energy and CO₂ of an inference");
+  command.add_option("--pj-per-mac", options.energy.pj_per_mac, "energy: picojoules a MAC, instead of the table's")
+      ->type_name("PJ")
+      ->check(CLI::Range(0.0, 1e9).description(""))
+      ->needs("--energy");
+  command.add_option("--pj-per-byte", options.energy.pj_per_byte, "energy: picojoules a byte, instead of the table's")
+      ->type_name("PJ")
+      ->check(CLI::Range(0.0, 1e9).description(""))
+      ->needs("--energy");
+  command.add_option("--grid", options.energy.grid_g_per_kwh, "energy: grams of CO₂ a kilowatt-hour")
+      ->type_name("G")
+      ->check(CLI::Range(0.0, 1e6).description(""))
+      ->capture_default_str()
+      ->needs("--energy");
+  command.add_option("--what-if", options.what_if, "smaller variants beside it: dtype=int8,prune=0.5,rank=0.25")
+      ->type_name("CHANGES");
 }
 
 }  // namespace
@@ -49,6 +190,7 @@ void add_estimate(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("estimate", "What a model should cost, layer by layer; executes nothing");
   add_model_argument(*command, options->model);
   command->add_flag("--allow-unknown", options->allow_unknown, "give operators of unknown cost a row without figures");
+  add_section_options(*command, *options);
   add_loading_options(*command, options->loading);
   add_input_options(*command, options->inputs);
   add_output_options(*command, options->output);
@@ -56,6 +198,10 @@ void add_estimate(CLI::App& app, Action& action) {
       "Examples:\n"
       "  tally estimate lenet5.onnx\n"
       "  tally estimate bert.onnx --dim batch=1 --dim sequence=128\n"
+      "  tally estimate resnet50.onnx --depth 2\n"
+      "  tally estimate resnet50.onnx --as fvcore,thop\n"
+      "  tally estimate mobilenet.onnx --sweep batch=1,8,64 --plot macs\n"
+      "  tally estimate resnet50.onnx --training --energy --what-if dtype=int8,prune=0.5\n"
       "  tally estimate resnet50.onnx --format csv --output layers.csv");
   command->callback([options, &action] { action = [options] { return estimate_command(*options); }; });
 }

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "tools/coverage.h"
 #include "tools/numbers.h"
+#include "tools/storage.h"
 
 namespace tally::tools {
 
@@ -104,11 +106,13 @@ Table layer_table(const Estimate& estimate) {
                              .hide_zeros = true,
                              .only_csv = figure.priority < 0});
   table.columns.push_back({.key = "coverage", .title = "coverage", .unit = Unit::text, .only_csv = true});
+  table.columns.push_back({.key = "live_bytes", .title = "live", .unit = Unit::bytes, .only_csv = true});
   const bool any_unknown = std::any_of(estimate.layers.begin(), estimate.layers.end(), is_unknown);
   for (const NodeEstimate& row : estimate.layers) {
     std::vector<Cell> cells{row.name, row.op, row.scope, shapes_text(row.output_shapes)};
     for (const RowFigure& figure : kRowFigures) cells.push_back(known_figure(!is_unknown(row), figure.value(row)));
     cells.emplace_back(std::string(name_of(row.cost.coverage)));
+    cells.push_back(known_figure(!is_unknown(row), row.live_bytes));
     table.rows.push_back(std::move(cells));
   }
   table.totals = {std::string("total"), std::string(), std::string(), std::string()};
@@ -117,6 +121,7 @@ Table layer_table(const Estimate& estimate) {
     for (const NodeEstimate& row : estimate.layers) sum += figure.value(row);
     table.totals.push_back(known_figure(!any_unknown, sum));
   }
+  table.totals.emplace_back(std::string());
   table.totals.emplace_back(std::string());
   return table;
 }
@@ -144,21 +149,31 @@ std::vector<std::string> coverage_notes(const Estimate& estimate) {
   return notes;
 }
 
-}  // namespace
-
-std::string_view name_of(Coverage coverage) {
-  switch (coverage) {
-    case Coverage::exact:
-      return "exact";
-    case Coverage::approximate:
-      return "approximate";
-    case Coverage::free:
-      return "free";
-    case Coverage::unknown:
-      break;
-  }
-  return "unknown";
+/// Where most activations live at once; empty where that is before any layer.
+std::string peak_layer(const Estimate& estimate) {
+  for (const NodeEstimate& row : estimate.layers)
+    if (row.live_bytes == estimate.totals.peak_activation_bytes) return row.name;
+  return "";
 }
+
+/// "model 246.8 kB (fp16 123.4 kB, int8 61.7 kB) · activations live 23.5 kB at most, at /pool1/MaxPool · costs: 12
+/// exact".
+std::string size_facts(const Estimate& estimate) {
+  const StoredValues stored = stored_values(estimate);
+  std::string text = "model " + bytes_text(static_cast<double>(stored.bytes));
+  std::string others;
+  for (const StorageFormat& format : kStorageFormats)
+    if (const int64_t bytes = format.bytes * stored.elements; bytes != stored.bytes)
+      others += fmt::format("{}{} {}", others.empty() ? "" : ", ", format.name, bytes_text(static_cast<double>(bytes)));
+  if (!others.empty()) text += fmt::format(" ({})", others);
+  const std::string layer = peak_layer(estimate);
+  text += fmt::format(" · activations live {} at most{}",
+                      bytes_text(static_cast<double>(estimate.totals.peak_activation_bytes)),
+                      layer.empty() ? "" : ", at " + short_path(layer));
+  return text + " · costs: " + coverage_text(estimate);
+}
+
+}  // namespace
 
 Report estimate_report(const LoadedModel& loaded, const Estimate& estimate) {
   Report report;
@@ -170,7 +185,7 @@ Report estimate_report(const LoadedModel& loaded, const Estimate& estimate) {
   const size_t before = io.size();
   for (const ValueInfo& output : loaded.model.graph().outputs)
     io += fmt::format("{}{} {}", io.size() == before ? "" : ", ", output.name, declared_shape(output));
-  report.facts = {fmt::format("{} · {}", loaded.file.string(), io)};
+  report.facts = {fmt::format("{} · {}", loaded.file.string(), io), size_facts(estimate)};
   report.parts = {{"", layer_table(estimate)}, {"Totals", totals_table(estimate)}};
   report.notes = coverage_notes(estimate);
   report.notes.push_back("Analytic: nothing was executed. A row a node that runs; folded and dead nodes have none.");
@@ -187,11 +202,13 @@ ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estima
     layer["output_shapes"] = to_json(row.output_shapes);
     for (const RowFigure& figure : kRowFigures)
       layer[figure.key] = is_unknown(row) ? ordered_json() : ordered_json(figure.value(row));
+    layer["live_bytes"] = is_unknown(row) ? ordered_json() : ordered_json(row.live_bytes);
     layer["coverage"] = name_of(row.cost.coverage);
     if (!row.cost.source.empty()) layer["source"] = row.cost.source;
     if (row.cost.coverage == Coverage::approximate) layer["reason"] = row.cost.reason;
     if (is_unknown(row)) {
       for (const RowFigure& figure : kRowFigures) layer["missing"][figure.key] = row.cost.reason;
+      layer["missing"]["live_bytes"] = row.cost.reason;
       if (unknown.empty()) unknown = fmt::format("{} '{}' is of unknown cost", row.op, row.name);
     }
     layers.push_back(std::move(layer));
@@ -201,11 +218,17 @@ ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estima
   for (const TotalFigure& total : kTotals)
     totals[total.key] = unknown.empty() ? ordered_json(estimate.totals.*total.value) : ordered_json();
   totals["intensity"] = unknown.empty() ? ordered_json(estimate.totals.intensity) : ordered_json();
+  const std::string peak = peak_layer(estimate);
+  totals["peak_activation_layer"] = peak.empty() || !unknown.empty() ? ordered_json() : ordered_json(peak);
   if (!unknown.empty()) {
     ordered_json missing;
     for (const auto& [key, value] : totals.items()) missing[key] = unknown;
     totals["missing"] = std::move(missing);
+  } else if (peak.empty()) {
+    totals["missing"]["peak_activation_layer"] = "most live before any layer";
   }
+  document["model_bytes"] = storage_json(estimate);
+  document["coverage"] = coverage_json(coverage_ledger(estimate));
   return document;
 }
 

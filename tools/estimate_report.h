@@ -9,7 +9,4 @@ Report estimate_report(const LoadedModel& loaded, const Estimate& estimate);
 /// The document "tally.estimate/1".
 nlohmann::ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estimate);
 
-/// "exact", "approximate", "free" or "unknown".
-std::string_view name_of(Coverage coverage);
-
 }  // namespace tally::tools

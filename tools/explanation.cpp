@@ -6,7 +6,7 @@
 
 #include "tally/engine/gap.h"
 #include "tally/platforms/kernel_table.h"
-#include "tools/estimate_report.h"
+#include "tools/coverage.h"
 #include "tools/gap_terms.h"
 #include "tools/kernel_notes.h"
 #include "tools/numbers.h"

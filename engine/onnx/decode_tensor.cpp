@@ -259,6 +259,11 @@ void copy_typed(data_view message, Field field, Tensor& tensor) {
   }
 }
 
+/// True where the file holds no values at all: a weight of an architecture without its training.
+bool left_out(const Header& h) {
+  return (!h.raw || h.raw->size() == 0) && h.floats + h.doubles + h.int32s + h.int64s + h.uint64s + h.strings == 0;
+}
+
 void check_data(const Header& h, DType dtype, size_t elements) {
   const size_t typed_total = h.floats + h.doubles + h.int32s + h.int64s + h.uint64s + h.strings;
   if (h.raw && h.raw->size() != 0 && typed_total != 0) fail("", "raw_data and typed data", "must not both be there");
@@ -307,6 +312,7 @@ Tensor decode_elements(data_view message, const Header& h, Reading& reading) {
     check_external(h, described);
     return reading.options.weights ? read_external(h, described, reading) : described;
   }
+  if (!reading.options.weights && elements != 0 && left_out(h)) return described;
   check_data(h, *dtype, elements);
   const bool small = elements <= static_cast<size_t>(ReadOptions::kSmallTensor);
   if (*dtype == DType::string || (!reading.options.weights && !small)) return described;

@@ -9,8 +9,8 @@
 namespace tally {
 
 struct ReadOptions {
-  /// False: tensors of more than kSmallTensor elements keep type and shape only, and no external file is opened. What
-  /// the model file says of them is checked all the same.
+  /// False: tensors of more than kSmallTensor elements keep type and shape only, as do those whose values are left out
+  /// of the file, and no external file is opened. What the model file says of them is checked all the same.
   bool weights = true;
   static constexpr int64_t kSmallTensor = 4096;
   /// Bound of what reading may allocate: the file's bytes, tensors and the graph itself.

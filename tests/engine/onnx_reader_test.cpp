@@ -289,6 +289,19 @@ TEST_CASE("without weights: shapes of large tensors, values of small ones") {
   CHECK_FALSE(g.initializers.at("e").has_data());
 }
 
+TEST_CASE("weights left out: shapes alone, where no values are asked for") {
+  tally::ReadOptions options;
+  options.weights = false;
+  const Message left_out = Message().varint(1, 3).varint(1, 4).varint(2, 1).blob(8, "w");
+  const Tensor w = read(model(relu_graph().message(5, left_out)), {}, options).initializers.at("w");
+  CHECK(w.shape() == tally::Shape{3, 4});
+  CHECK_FALSE(w.has_data());
+  CHECK_THROWS_AS(read_tensor(left_out), tally::Error);
+  // Half of the values is no weight left out.
+  const Message half = Message(left_out).blob(9, std::string(24, '\0'));
+  CHECK_THROWS_AS(read(model(relu_graph().message(5, half)), {}, options), tally::Error);
+}
+
 TEST_CASE("external data: inside the model's folder and inside its file") {
   const TemporaryFolder folder;
   const float values[] = {1, 2, 3, 4};

@@ -21,7 +21,7 @@ class Stretch final : public Layer {
   void prepare(const Candidate&, Preparation&) const override {}
 };
 
-int64_t peak_of(std::vector<std::vector<std::string>> nodes, const std::vector<std::string>& outputs) {
+LiveBytes live_in(std::vector<std::vector<std::string>> nodes, const std::vector<std::string>& outputs) {
   Graph g;
   g.inputs = {{"x", DType::f32, std::vector<Dim>{{4, ""}}}};
   for (const std::vector<std::string>& names : nodes) {
@@ -37,7 +37,11 @@ int64_t peak_of(std::vector<std::vector<std::string>> nodes, const std::vector<s
       .make = [](const Node& node) -> std::unique_ptr<Layer> { return std::make_unique<Stretch>(node); },
       .rules = {},
       .knows = [](const Node&) { return true; }};
-  return peak_activation_bytes(type_graph(g, layers, {}));
+  return live_activation_bytes(type_graph(g, layers, {}));
+}
+
+int64_t peak_of(std::vector<std::vector<std::string>> nodes, const std::vector<std::string>& outputs) {
+  return live_in(std::move(nodes), outputs).peak;
 }
 
 }  // namespace
@@ -53,4 +57,11 @@ TEST_CASE("peak bytes: an output in its input's place leaves the other one to be
   CHECK(peak_of({{"x", "a"}, {"a", "b", "c"}}, {"b", "c"}) == 80);
   // Nobody wants c: written all the same, then gone.
   CHECK(peak_of({{"x", "a"}, {"a", "b", "c"}, {"b", "d", "e"}}, {"d"}) == 80);
+}
+
+TEST_CASE("live bytes: node by node") {
+  // x and a; a's place taken by b, c beside it; c taken by d, e beside d and b.
+  const LiveBytes live = live_in({{"x", "a"}, {"a", "b", "c"}, {"c", "d", "e"}}, {"b", "d"});
+  CHECK(live.at_node == std::vector<int64_t>{32, 80, 336});
+  CHECK(live.peak == 336);
 }

@@ -46,7 +46,7 @@ void check_estimate(const Estimate& estimate) {
          {row.params, row.params_shared, row.buffers, row.constants, row.bytes_read, row.bytes_weights,
           row.bytes_written, row.output_elements, row.activation_elements, row.activation_elements_textbook,
           row.cost.macs, row.cost.macs_nopad, row.cost.macs_masked, row.cost.bias_additions, row.cost.comparisons,
-          row.cost.elementwise, row.cost.special, row.cost.pool_operations})
+          row.cost.elementwise, row.cost.special, row.cost.pool_operations, row.live_bytes})
       require(figure >= 0, "negative estimate of " + row.op + " '" + row.name + "'");
   const EstimateTotals& t = estimate.totals;
   for (const int64_t figure : {t.params,

@@ -41,6 +41,28 @@ TEST_CASE("estimate: LeNet-5, every total") {
   CHECK(t.peak_activation_bytes == 4 * (4704 + 1176));  // conv1's map (Relu in place) while it is pooled
 }
 
+TEST_CASE("estimate: operands carry the bytes of their row, weights used twice are marked") {
+  Builder b;
+  const auto w = b.constant(Tensor::without_data(DType::f32, {4, 4}));
+  const auto x = b.input({2, 4});
+  const auto y = b.matmul(x, w);
+  b.output(b.add(b.matmul(b.add(y, y), w), b.constant(Tensor::without_data(DType::f32, {2, 4}))));
+  const Estimate estimate = Model(b.graph(), {.weights = false}).estimate();
+  for (const NodeEstimate& row : estimate.layers) {
+    CAPTURE(row.name);
+    int64_t read = 0, weights = 0, written = 0;
+    for (const EstimatedOperand& operand : row.operands) (operand.constant ? weights : read) += operand.bytes;
+    for (const EstimatedOperand& output : row.outputs) written += output.bytes;
+    CHECK(read == row.bytes_read);
+    CHECK(weights == row.bytes_weights);
+    CHECK(written == row.bytes_written);
+    CHECK(row.live_bytes <= estimate.totals.peak_activation_bytes);
+  }
+  CHECK_FALSE(estimate.layers[0].operands[1].shared);
+  CHECK(estimate.layers[2].operands[1].shared);
+  CHECK(estimate.layers[3].operands[1].role == Role::constant);
+}
+
 TEST_CASE("estimate: networks from elsewhere") {
   const char* folder = std::getenv("TALLY_TEST_DATA");
   if (folder == nullptr) {

@@ -1,0 +1,103 @@
+#include "tools/counting_tools.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "tally/engine/error.h"
+#include "tools/numbers.h"
+
+namespace tally::tools {
+
+namespace {
+
+constexpr CountingTool kTools[] = {
+    {"fvcore", "fvcore 0.1.5", "fvcore/nn/flop_count.py, fvcore/nn/jit_handles.py", "flops, a multiply-add each",
+     count_as_fvcore},
+    {"thop", "thop 0.1.1", "thop/profile.py, thop/vision/basic_hooks.py, thop/vision/calc_func.py, thop/rnn_hooks.py",
+     "MACs", count_as_thop},
+    {"flopco", "FlopCo (flopco-pytorch) 0.1.2", "flopco/compute_layer_flops.py, flopco/flopco.py", "total_macs",
+     count_as_flopco},
+    {"ptflops", "ptflops 0.7", "ptflops/pytorch_ops.py, ptflops/pytorch_engine.py", "MACs", count_as_ptflops},
+    {"torchinfo", "torchinfo 1.8.0", "torchinfo/layer_info.py, torchinfo/model_statistics.py", "total mult-adds",
+     count_as_torchinfo},
+    {"onnx-tool", "onnx-tool 0.9", "onnx_tool/node.py", "MACs, instructions of any kind", count_as_onnx_tool},
+};
+
+void add_checked(int64_t& sum, int64_t value) {
+  if (__builtin_add_overflow(sum, value, &sum)) fail("--as", "a tool's number", "must fit 63 bits", ErrorCode::limit);
+}
+
+}  // namespace
+
+void TermSums::add(const CountingTerm& term, int64_t difference) {
+  if (difference == 0) return;
+  auto it = std::find_if(sums_.begin(), sums_.end(), [&](const Sum& sum) { return sum.term == &term; });
+  if (it == sums_.end()) it = sums_.insert(it, Sum{&term, 0, 0, 0, ""});
+  add_checked(it->value, difference);
+  ++it->layers;
+  if (std::abs(difference) <= std::abs(it->most)) return;
+  it->most = difference;
+  it->most_in = node_->row->name;
+}
+
+std::span<const CountingTool> counting_tools() { return kTools; }
+
+ToolCount count_as(const std::string& name, const Estimate& estimate, const Graph& graph) {
+  const auto tool =
+      std::find_if(std::begin(kTools), std::end(kTools), [&](const CountingTool& t) { return name == t.name; });
+  if (tool == std::end(kTools)) {
+    std::string names;
+    for (const CountingTool& known : kTools) names += (names.empty() ? "" : ", ") + std::string(known.name);
+    fail("--as", "'" + name + "'", "must be one of " + names, ErrorCode::usage);
+  }
+  TermSums terms;
+  for (const CountedNode& node : counted_nodes(estimate, graph)) {
+    terms.visit(node);
+    tool->rule(node, terms);
+  }
+  ToolCount count{tool, estimate.totals.macs, terms.sums(), estimate.totals.macs};
+  for (const TermSums::Sum& sum : count.terms) add_checked(count.printed, sum.value);
+  return count;
+}
+
+ReportPart counting_part(const ToolCount& count) {
+  Table table;
+  table.columns = {{"term", "term"},
+                   {"value", "value", Unit::figure},
+                   {"kind", "kind"},
+                   {"layers", "layers", Unit::count, "", 0, 2},
+                   {"most_in", "most in", Unit::path, "", 10, 1},
+                   {"meaning", "meaning", Unit::text, "", 24}};
+  table.columns.back().wraps = true;
+  const std::string none;
+  table.rows.push_back({std::string("macs"), with_thousands(count.macs), none, none, none, std::string("ours")});
+  for (const TermSums::Sum& sum : count.terms)
+    table.rows.push_back({std::string(sum.term->key), with_sign(sum.value),
+                          std::string(sum.term->error ? "error" : "convention"), sum.layers, sum.most_in,
+                          std::string(sum.term->meaning)});
+  table.rows.push_back({std::string("printed"), with_thousands(count.printed), none, none, none,
+                        fmt::format("what {} prints", count.tool->name)});
+  return {fmt::format("As {} counts: {}", count.tool->version, count.tool->quantity), std::move(table)};
+}
+
+nlohmann::ordered_json counting_json(const ToolCount& count) {
+  nlohmann::ordered_json json{{"tool", count.tool->name},
+                              {"version", count.tool->version},
+                              {"source", count.tool->source},
+                              {"quantity", count.tool->quantity},
+                              {"macs", count.macs}};
+  json["terms"] = nlohmann::ordered_json::array();
+  for (const TermSums::Sum& sum : count.terms)
+    json["terms"].push_back({{"term", sum.term->key},
+                             {"value", sum.value},
+                             {"error", sum.term->error},
+                             {"layers", sum.layers},
+                             {"most_in", sum.most_in},
+                             {"meaning", sum.term->meaning}});
+  json["printed"] = count.printed;
+  return json;
+}
+
+}  // namespace tally::tools
