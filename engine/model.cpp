@@ -177,4 +177,11 @@ Estimate CompiledModel::estimate(const std::map<std::string, Shape>& shapes,
   return estimate_graph(type_graph(impl_->graph, impl_->registry, binding));
 }
 
+std::vector<FusedRow> CompiledModel::fused(const std::map<std::string, Shape>& shapes,
+                                           const std::map<std::string, Tensor>& values) const {
+  Binding binding = impl_->binding(shapes, values);
+  binding.evaluate_weights = false;
+  return fused_rows(type_graph(impl_->graph, impl_->registry, binding), impl_->registry.rules);
+}
+
 }  // namespace tally

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "tally/engine/fused_rows.h"
 #include "tally/engine/graph.h"
 #include "tally/engine/plan.h"
 
@@ -49,6 +50,10 @@ class CompiledModel {
   /// Analytic costs; needs no weights' values, executes nothing.
   Estimate estimate(const std::map<std::string, Shape>& shapes = {},
                     const std::map<std::string, Tensor>& values = {}) const;
+
+  /// The rows that would run, costs alone; as estimate().
+  std::vector<FusedRow> fused(const std::map<std::string, Shape>& shapes = {},
+                              const std::map<std::string, Tensor>& values = {}) const;
 
  private:
   struct Impl;

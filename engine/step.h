@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tally/engine/placement.h"
+#include "tally/platforms/accesses.h"
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/loop_nest.h"
 #include "tally/platforms/planned.h"
@@ -47,6 +48,11 @@ class BoundStep {
   virtual ~BoundStep() = default;
   /// Items [begin, end). No allocation, no lock, no exception.
   virtual void run(const RunEnv& env, int64_t begin, int64_t end) const noexcept = 0;
+  /// What run() touches, in order (platforms/accesses.h), without touching it; false where the step does not tell.
+  virtual bool trace(const KernelTable& kernels, int64_t begin, int64_t end, AccessSink& sink) const {
+    (void)kernels, (void)begin, (void)end, (void)sink;
+    return false;
+  }
 };
 
 class Step {
@@ -113,6 +119,9 @@ class KernelStep : public Step {
     Args args;
     void run(const RunEnv& env, int64_t begin, int64_t end) const noexcept override {
       Select (*env.kernels)(args, begin, end, env.tally);
+    }
+    bool trace(const KernelTable& kernels, int64_t begin, int64_t end, AccessSink& sink) const override {
+      return trace_kernel(kernels, Select(kernels), args, begin, end, sink);
     }
   };
 };

@@ -83,6 +83,10 @@ class CachedAttention final : public Step {
       now.keys = std::min(args.keys, env.position + 1);
       env.kernels->attention(now, begin, end, env.tally);
     }
+    bool trace(const KernelTable& kernels, int64_t begin, int64_t end, AccessSink& sink) const override {
+      tally::trace(args, kernels.geometry, begin, end, sink);
+      return true;
+    }
   };
 };
 

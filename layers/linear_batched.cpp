@@ -85,6 +85,20 @@ class BatchedGemm final : public Step {
     float* c = nullptr;
 
     void run(const RunEnv& env, int64_t begin, int64_t end) const noexcept override {
+      for_each_matrix(begin, end, [&](const GemmArgs& args, int64_t first, int64_t last) {
+        env.kernels->gemm[static_cast<int>(Num::f32)](args, first, last, env.tally);
+      });
+    }
+    bool trace(const KernelTable& kernels, int64_t begin, int64_t end, AccessSink& sink) const override {
+      for_each_matrix(begin, end, [&](const GemmArgs& args, int64_t first, int64_t last) {
+        tally::trace(args, kernels.geometry, Num::f32, first, last, sink);
+      });
+      return true;
+    }
+
+    /// body(args, first item, end item) for each product that items [begin, end) touch.
+    template <class Body>
+    void for_each_matrix(int64_t begin, int64_t end, Body body) const {
       const Batch& batch = step->batch;
       GemmArgs args = step->tables->args;
       const int64_t one = args.items();
@@ -95,7 +109,7 @@ class BatchedGemm final : public Step {
         args.w = w + batch_offset(batch.extents, batch.packed, matrix);
         args.c = c + matrix * batch.c;
         args.residual = residual ? residual + matrix * batch.c : nullptr;
-        env.kernels->gemm[static_cast<int>(Num::f32)](args, first, last, env.tally);
+        body(args, first, last);
         begin += last - first;
       }
     }

@@ -16,6 +16,9 @@ inline constexpr int kMaxPixelChannels = 8;
 /// they fit 16 registers.
 inline constexpr int kPeakChains = 12;
 
+/// Streams move whole multiples of so many floats.
+inline constexpr int64_t kStreamFloats = 128;
+
 /// Register tiles and vector geometry of one ISA's kernels; packing and planned tallies are computed from it.
 struct Geometry {
   int lanes = 1;                    ///< fp32 lanes of a vector
@@ -75,6 +78,14 @@ struct KernelTable {
   /// Runs `rounds` × kPeakChains independent FMA vectors in registers; returns fp32 FMA lanes executed. The yardstick
   /// of every share of peak.
   int64_t (*fma_peak)(int64_t rounds) noexcept = nullptr;
+  /// The same with the step of each number format, in its multiply-accumulates: what calibrate measures. By Num.
+  std::array<int64_t (*)(int64_t rounds) noexcept, 3> mac_peak{};
+
+  /// Nothing but loads, stores or both, over n floats (a multiple of kStreamFloats) again and again: what calibrate
+  /// measures bandwidths with.
+  void (*stream_read)(const float* x, int64_t n, int64_t rounds) noexcept = nullptr;
+  void (*stream_write)(float* y, int64_t n, int64_t rounds) noexcept = nullptr;
+  void (*stream_copy)(const float* x, float* y, int64_t n, int64_t rounds) noexcept = nullptr;
 };
 
 /// The table of `isa`, counted or not. The ISA must be usable().

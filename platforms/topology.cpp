@@ -76,6 +76,7 @@ std::vector<Cache> caches_from_sysfs(int cpu) {
     cache.bytes = size_of(line_of(index + "/size"));
     cache.line_bytes = static_cast<int>(size_of(line_of(index + "/coherency_line_size")));
     cache.shared_by = count_of(line_of(index + "/shared_cpu_list"));
+    cache.ways = static_cast<int>(size_of(line_of(index + "/ways_of_associativity")));
     if (cache.bytes > 0) caches.push_back(cache);
   }
   return caches;
@@ -102,6 +103,7 @@ std::vector<Cache> caches_from_cpuid() {
     cache.line_bytes = static_cast<int>(b & 0xfff) + 1;
     cache.bytes = int64_t{cache.line_bytes} * ((b >> 12 & 0x3ff) + 1) * ((b >> 22) + 1) * (int64_t{c} + 1);
     cache.shared_by = static_cast<int>(a >> 14 & 0xfff) + 1;
+    cache.ways = static_cast<int>(b >> 22) + 1;
     caches.push_back(cache);
   }
   return caches;

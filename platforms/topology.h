@@ -13,6 +13,7 @@ struct Cache {
   int64_t bytes = 0;
   int line_bytes = 0;
   int shared_by = 0;  ///< logical CPUs that share it; 0: unknown
+  int ways = 0;       ///< lines of a set; 0: unknown
 };
 
 /// Cores and caches as the first CPU that this process may run on sees them.

@@ -11,13 +11,14 @@
 #include "tools/machine.h"
 #include "tools/numbers.h"
 #include "tools/profile_report.h"
+#include "tools/roofs.h"
 
 namespace tally::tools {
 
 namespace {
 
 struct Options {
-  std::string model;
+  std::string model, machine;
   LoadingOptions loading;
   InputOptions inputs;
   OutputOptions output;
@@ -173,6 +174,29 @@ nlohmann::ordered_json bench_document(const LoadedModel& loaded, const Plan& pla
   return document;
 }
 
+/// Roofs of what the plan's rows will execute; layers are not timed here, the whole is.
+PlanRoofs bench_roofs(const Plan& plan, const MachineChoice& machine) {
+  std::vector<Tally> tallies;
+  for (const PlanRow& row : plan.rows) tallies.push_back(row.planned.tally);
+  return roofs_of(plan, tallies, machine);
+}
+
+void add_roofs(Report& report, const Plan& plan, const PlanRoofs& roofs, double median_ns) {
+  if (roofs.machine)
+    report.parts.push_back({"Bytes at three levels, and roofs", roof_table(plan, roofs, {}, median_ns)});
+  for (std::string& note : roof_notes(roofs))
+    if (roofs.machine || note.starts_with("- roof")) report.notes.push_back(std::move(note));
+}
+
+/// The layers with their bytes and roofs.
+void add_layers(nlohmann::ordered_json& document, const Plan& plan, const PlanRoofs& roofs, double median_ns) {
+  document["layers"] = nlohmann::ordered_json::array();
+  for (const PlanRow& row : plan.rows)
+    document["layers"].push_back({{"name", row.name}, {"op", row.op}, {"kernel", row.kernel}, {"nodes", row.nodes}});
+  document["totals"] = nlohmann::ordered_json::object();
+  tools::add_roofs(document, plan, roofs, {}, median_ns);
+}
+
 int bench_command(const Options& options) {
   if (options.repeats < 0 || options.repeats > static_cast<int64_t>(kMostSamples))
     fail("--repeats", std::to_string(options.repeats), text("must be 0 to ", kMostSamples), ErrorCode::usage);
@@ -180,6 +204,7 @@ int bench_command(const Options& options) {
     fail("--seconds", text(options.seconds), "must be 0 to 86400", ErrorCode::usage);
   if (!(options.rate >= 0 && options.rate <= 1e12))
     fail("--rate", text(options.rate), "must be 0 to 1e12", ErrorCode::usage);
+  const MachineChoice machine = choose_machine(options.machine);
   Measured m;
   const int64_t before = now_ns();
   const LoadedModel loaded = load_model(options.model, options.loading.parsed());
@@ -188,9 +213,16 @@ int bench_command(const Options& options) {
   m.load_ns = now_ns() - before;
   m.planning = context.planning();
   measure(context, options, m);
-  write_report(
-      bench_report(loaded, context.plan(), m, options.rate),
-      [&] { return bench_document(loaded, context.plan(), m, options.rate); }, options.output);
+  const Plan& plan = context.plan();
+  const PlanRoofs roofs = bench_roofs(plan, machine);
+  Report report = bench_report(loaded, plan, m, options.rate);
+  add_roofs(report, plan, roofs, m.latency.median);
+  const auto document = [&] {
+    nlohmann::ordered_json j = bench_document(loaded, plan, m, options.rate);
+    add_layers(j, plan, roofs, m.latency.median);
+    return j;
+  };
+  write_report(report, document, options.output);
   return 0;
 }
 
@@ -205,6 +237,7 @@ void add_bench(CLI::App& app, Action& action) {
   command->add_option("--repeats", options->repeats, "single runs to time (0: as many as --seconds allow)")
       ->type_name("N")
       ->capture_default_str();
+  add_machine_option(*command, options->machine);
   add_stream_option(*command, options->loading);
   command->add_option("--rate", options->rate, "runs a second that real time asks for, for the real-time factor")
       ->type_name("HZ");

@@ -9,6 +9,7 @@
 #include "tools/energy_model.h"
 #include "tools/estimate_report.h"
 #include "tools/inputs.h"
+#include "tools/prediction.h"
 #include "tools/scopes.h"
 #include "tools/storage.h"
 #include "tools/sweep.h"
@@ -19,7 +20,7 @@ namespace tally::tools {
 namespace {
 
 struct Options {
-  std::string model;
+  std::string model, machine;
   LoadingOptions loading;
   InputOptions inputs;
   OutputOptions output;
@@ -33,19 +34,22 @@ struct Options {
   std::string what_if;
 };
 
-/// Costs of the model; where its shapes are open, or depend on inputs' values, with the inputs given.
-Estimate estimate_model(const Model& model, const InputOptions& inputs) {
-  if (model.fully_declared() || (inputs.files.empty() && !inputs.seed)) return model.estimate();
+/// What is given of the inputs, where a model's shapes are open or depend on inputs' values.
+struct Given {
   std::map<std::string, Shape> shapes;
   std::map<std::string, Tensor> values;
+};
+Given given_inputs(const Model& model, const InputOptions& inputs) {
+  Given given;
+  if (model.fully_declared() || (inputs.files.empty() && !inputs.seed)) return given;
   const std::vector<std::string>& carrying = model.shape_carrying();
   for (const auto& [name, tensor] : read_inputs(model, inputs)) {
     if (std::find(carrying.begin(), carrying.end(), name) != carrying.end())
-      values.emplace(name, tensor);
+      given.values.emplace(name, tensor);
     else
-      shapes.emplace(name, tensor.shape());
+      given.shapes.emplace(name, tensor.shape());
   }
-  return model.estimate(shapes, values);
+  return given;
 }
 
 /// Parts that were asked for; in tables they stand in the layers' stead.
@@ -97,18 +101,26 @@ Sections asked_sections(const Options& options, const Estimate& estimate, const 
 
 int estimate_whole(const Options& options, const LoadOptions& load) {
   const LoadedModel loaded = load_model(options.model, load);
-  const Estimate estimate = estimate_model(loaded.model, options.inputs);
+  const Given given = given_inputs(loaded.model, options.inputs);
+  const Estimate estimate = loaded.model.estimate(given.shapes, given.values);
   Sections sections = asked_sections(options, estimate, loaded.model.graph());
   Report report = estimate_report(loaded, estimate);
   if (!sections.parts.empty())
     for (ReportPart& part : report.parts) part.only_csv = true;
   for (ReportPart& part : sections.parts) report.parts.push_back(std::move(part));
   report.notes.insert(report.notes.begin(), sections.notes.begin(), sections.notes.end());
+  std::optional<Prediction> prediction;
+  if (!options.machine.empty()) {
+    prediction = predict(loaded.model.fused(given.shapes, given.values), estimate.totals.peak_activation_bytes,
+                         read_machine_file(options.machine), load.threads);
+    add_prediction(report, *prediction);
+  }
   write_report(
       report,
       [&] {
         nlohmann::ordered_json document = estimate_document(loaded, estimate);
         for (const auto& [key, value] : sections.json) document[key] = value;
+        if (prediction) add_prediction(document, *prediction);
         return document;
       },
       options.output);
@@ -191,6 +203,10 @@ void add_estimate(CLI::App& app, Action& action) {
   add_model_argument(*command, options->model);
   command->add_flag("--allow-unknown", options->allow_unknown, "give operators of unknown cost a row without figures");
   add_section_options(*command, *options);
+  command
+      ->add_option("--machine", options->machine,
+                   "predict the latency on a machine: its file, or a name that comes with the program")
+      ->type_name("FILE");
   add_loading_options(*command, options->loading);
   add_input_options(*command, options->inputs);
   add_output_options(*command, options->output);
@@ -202,6 +218,7 @@ void add_estimate(CLI::App& app, Action& action) {
       "  tally estimate resnet50.onnx --as fvcore,thop\n"
       "  tally estimate mobilenet.onnx --sweep batch=1,8,64 --plot macs\n"
       "  tally estimate resnet50.onnx --training --energy --what-if dtype=int8,prune=0.5\n"
+      "  tally estimate lenet5.onnx --machine raspberry-pi-4\n"
       "  tally estimate resnet50.onnx --format csv --output layers.csv");
   command->callback([options, &action] { action = [options] { return estimate_command(*options); }; });
 }

@@ -3,6 +3,7 @@
 #include "tools/commands.h"
 #include "tools/inputs.h"
 #include "tools/profile_report.h"
+#include "tools/roofs.h"
 #include "tools/step_ledger.h"
 
 namespace tally::tools {
@@ -10,7 +11,7 @@ namespace tally::tools {
 namespace {
 
 struct Options {
-  std::string model;
+  std::string model, machine;
   LoadingOptions loading;
   InputOptions inputs;
   OutputOptions output;
@@ -32,6 +33,33 @@ int profile_per_step(const Options& options, const ProfileOptions& how) {
   return 0;
 }
 
+/// Bytes and roofs of a profile, beside what it measured.
+class ProfileRoofs {
+ public:
+  ProfileRoofs(const Profile& profile, const MachineChoice& machine) : profile_(profile) {
+    std::vector<Tally> tallies;
+    for (const ProfileRow& row : profile.rows) {
+      tallies.push_back(row.executed);
+      measured_ns_.push_back(row.ns.median);
+    }
+    roofs_ = roofs_of(*profile.plan, tallies, machine);
+  }
+  void add_to(Report& report) const {
+    report.parts.insert(report.parts.begin() + 1,
+                        {"Bytes at three levels, and roofs",
+                         roof_table(*profile_.plan, roofs_, measured_ns_, profile_.plain_ns.median)});
+    for (std::string& note : roof_notes(roofs_)) report.notes.push_back(std::move(note));
+  }
+  void add_to(nlohmann::ordered_json& document) const {
+    add_roofs(document, *profile_.plan, roofs_, measured_ns_, profile_.plain_ns.median);
+  }
+
+ private:
+  const Profile& profile_;
+  PlanRoofs roofs_;
+  std::vector<double> measured_ns_;
+};
+
 int profile_command(const Options& options) {
   ProfileOptions how = options.profile;
   if (how.repeats < 0 || how.repeats > 10'000'000)
@@ -40,16 +68,24 @@ int profile_command(const Options& options) {
     fail("--seconds", text(how.seconds), "must be 0 to 86400", ErrorCode::usage);
   how.measure_overhead = !options.no_overhead;
   if (options.per_step) return profile_per_step(options, how);
+  const MachineChoice machine = choose_machine(options.machine);
   const LoadedModel loaded = load_model(options.model, options.loading.parsed());
   Context context = make_context(loaded.model, options.inputs);
   Progress progress(options.output.quiet);
   progress.show("profiling " + loaded.name + " …");
   const Profile result = profile(context, how);
+  progress.show("modelling caches for " + loaded.name + " …");
+  const ProfileRoofs roofs(result, machine);
   progress.wipe();
   if (result.broken_law) fail("profile", "a law of counting is broken: " + *result.broken_law, "", ErrorCode::internal);
-  write_report(
-      profile_report(loaded, result, options.every_gap), [&] { return profile_document(loaded, result); },
-      options.output);
+  Report report = profile_report(loaded, result, options.every_gap);
+  roofs.add_to(report);
+  const auto document = [&] {
+    nlohmann::ordered_json j = profile_document(loaded, result);
+    roofs.add_to(j);
+    return j;
+  };
+  write_report(report, document, options.output);
   return 0;
 }
 
@@ -66,6 +102,7 @@ void add_profile(CLI::App& app, Action& action) {
   command->add_option("--seconds", options->profile.seconds, "time for the timed runs")
       ->type_name("S")
       ->capture_default_str();
+  add_machine_option(*command, options->machine);
   command->add_flag("--gaps", options->every_gap, "the gap's terms layer by layer, however many layers there are");
   command->add_flag("--no-overhead", options->no_overhead, "do not time what counting costs");
   command->add_flag("--per-step", options->per_step,
@@ -76,6 +113,7 @@ void add_profile(CLI::App& app, Action& action) {
       "Examples:\n"
       "  tally profile lenet5.onnx --seed 1\n"
       "  tally profile lenet5.onnx -i image.npy --isa avx2 --seconds 2\n"
+      "  tally profile lenet5.onnx --seed 1 --machine pi.json\n"
       "  tally profile lstm.onnx --seed 1 --per-step\n"
       "  tally profile mobilenet.onnx --seed 1 --threads 4 --format json --output profile.json");
   command->callback([options, &action] { action = [options] { return profile_command(*options); }; });

@@ -18,6 +18,8 @@ void add_bench(CLI::App& app, Action& action);
 void add_generate(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);
 void add_ops(CLI::App& app, Action& action);
+void add_calibrate(CLI::App& app, Action& action);
+void add_fit(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
 
 }  // namespace tally::tools

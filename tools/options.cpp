@@ -121,6 +121,13 @@ void add_input_options(CLI::App& command, InputOptions& options) {
       ->check(refuse_seed);
 }
 
+void add_machine_option(CLI::App& command, std::string& machine) {
+  command
+      .add_option("--machine", machine,
+                  "machine file, or a name that comes with the program (default: what calibrate found on this CPU)")
+      ->type_name("FILE");
+}
+
 void add_model_argument(CLI::App& command, std::string& model) {
   command.add_option("MODEL", model, "ONNX file, or a folder with model.onnx")->required()->type_name("");
 }

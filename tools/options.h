@@ -60,6 +60,9 @@ std::string refuse_seed(const std::string& text);
 /// -i/--input and --seed.
 void add_input_options(CLI::App& command, InputOptions& options);
 
+/// --machine: whose roofs a document is to have.
+void add_machine_option(CLI::App& command, std::string& machine);
+
 /// The model argument.
 void add_model_argument(CLI::App& command, std::string& model);
 

@@ -58,7 +58,6 @@ ordered_json layer_json(const ProfileRow& row, const Plan& plan) {
   if (!p.varies.empty()) layer["varies"] = p.varies;
   layer["measured"] = measured_json(row.ns);
   layer["intensity"] = row.intensity;
-  layer["roof"] = nullptr;
   if (p.on_host) layer["missing"] = {{"isa", "a plain loop on the host, no kernel of an instruction set"}};
   return layer;
 }
@@ -102,7 +101,6 @@ ordered_json totals_json(const Profile& profile) {
   totals["measured"] = measured_json(profile.plain_ns);
   totals["measured_with_clock_reads"] = measured_json(profile.ns)["ns"];
   totals["intensity"] = bytes > 0 ? 2.0 * static_cast<double>(t.macs) / bytes : 0.0;
-  totals["roof"] = nullptr;
   totals["weights_bytes"] = profile.plan->weights_bytes;
   totals["arena_bytes"] = profile.plan->arena_bytes;
   return totals;
@@ -123,7 +121,6 @@ ordered_json missing_json() {
   ordered_json missing;
   for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses"}) missing[key] = cycles_missing();
   missing["energy_nj"] = energy_missing();
-  missing["roof"] = "this machine's peaks are not calibrated";
   if (governor().empty()) missing["governor"] = "no cpufreq in /sys";
   if (!load_average()) missing["load_average"] = "the system does not tell";
   return missing;

@@ -172,7 +172,7 @@ std::vector<std::string> source_notes(const Profile& profile) {
       duration_text(whole.p10), duration_text(whole.p90), 100 * spread(whole),
       load_average() ? fmt::format("{:.2f}", *load_average()) : "n/a"));
   notes.push_back("- cycles, instructions, cache misses: n/a, " + cycles_missing() + ".");
-  notes.push_back("- energy: n/a, " + energy_missing() + ". roof: n/a, this machine's peaks are not calibrated.");
+  notes.push_back("- energy: n/a, " + energy_missing() + ".");
   return notes;
 }
 

@@ -1,6 +1,7 @@
 // AVX-512 VNNI: the kernels of AVX-512 but for int8 matrices, whose multiply-accumulate takes four products a lane.
 #include "tally/platforms/kernels/avx512_arch.h"
 #include "tally/platforms/kernels/gemm.h"
+#include "tally/platforms/kernels/peak.h"
 
 namespace tally::isa_avx512 {
 const KernelTable& table(bool counted);
@@ -16,6 +17,7 @@ KernelTable make_table() {
   fill_gemm_geometry<Arch>(t.geometry);
   t.geometry.dot_step[static_cast<int>(Num::i8)] = dot_step;
   t.gemm[static_cast<int>(Num::i8)] = &gemm<Arch, Num::i8, Policy>;
+  t.mac_peak[static_cast<int>(Num::i8)] = &mac_peak<Arch, Num::i8>;
   return t;
 }
 

@@ -61,6 +61,10 @@ constexpr KernelTable make_table() {
   t.lrn = &lrn<Arch, Policy>;
   t.copy_nd = &copy_nd<Arch, Policy>;
   t.fma_peak = &fma_peak<Arch>;
+  t.mac_peak = {&mac_peak<Arch, Num::f32>, &mac_peak<Arch, Num::f16>, &mac_peak<Arch, Num::i8>};
+  t.stream_read = &stream_read<Arch>;
+  t.stream_write = &stream_write<Arch>;
+  t.stream_copy = &stream_copy<Arch>;
   return t;
 }
 

@@ -86,6 +86,7 @@ TEST_CASE("profile: three columns, gaps that sum, null with its reason for what 
       CHECK(document["missing"][key].is_string());
     }
     CHECK(layer["intensity"].is_number());
+    CHECK(layer["intensities"]["issued"].is_number() == (layer["bytes"]["issued"] > 0));
     CHECK(layer["roof"].is_null());
   }
   CHECK(document["missing"]["roof"].is_string());

@@ -28,7 +28,7 @@ inline std::string contents(const std::filesystem::path& file) {
 inline Ran run_tally(const std::string& arguments, const std::string& environment = "") {
   const TemporaryFolder folder;
   const std::string out = (folder.path / "out").string(), err = (folder.path / "err").string();
-  const std::string command = "timeout 300 env -u TALLY_ISA -u NO_COLOR " + environment +
+  const std::string command = "timeout 300 env -u TALLY_ISA -u NO_COLOR XDG_CONFIG_HOME=/nonexistent " + environment +
                               " " TALLY_EMULATOR " " TALLY_BINARY_DIR "/tally " + arguments + " >" + out + " 2>" + err +
                               " </dev/null";
   const int status = std::system(command.c_str());
