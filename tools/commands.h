@@ -18,6 +18,9 @@ void add_bench(CLI::App& app, Action& action);
 void add_generate(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);
 void add_ops(CLI::App& app, Action& action);
+void add_compare(CLI::App& app, Action& action);
+void add_check(CLI::App& app, Action& action);
+void add_report(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
 
 }  // namespace tally::tools
