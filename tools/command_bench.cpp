@@ -8,6 +8,7 @@
 #include "tools/commands.h"
 #include "tools/document.h"
 #include "tools/inputs.h"
+#include "tools/latency_histogram.h"
 #include "tools/machine.h"
 #include "tools/numbers.h"
 #include "tools/profile_report.h"
@@ -28,9 +29,10 @@ struct Options {
 };
 
 struct Measured {
-  Distribution latency;  ///< single runs, the clock read before and after each
-  Distribution batches;  ///< ns a run of batches of runs without a clock inside, interleaved with the single ones
-  int64_t batch = 1;     ///< runs in a batch
+  Distribution latency;        ///< single runs, the clock read before and after each
+  Distribution batches;        ///< ns a run of batches of runs without a clock inside, interleaved with the single ones
+  LatencyHistogram histogram;  ///< of latency
+  int64_t batch = 1;           ///< runs in a batch
   int64_t load_ns = 0, first_run_ns = 0;
   Planning planning = {};
 };
@@ -80,6 +82,7 @@ void measure(Context& context, const Options& options, Measured& m) {
       progress.show(fmt::format("{} runs, last {}", with_thousands(static_cast<int64_t>(single.size())),
                                 duration_text(single.back())));
   }
+  m.histogram = latency_histogram(single);
   m.latency = distribution(std::move(single));
   m.batches = distribution(std::move(batches));
 }
@@ -155,6 +158,7 @@ nlohmann::ordered_json bench_document(const LoadedModel& loaded, const Plan& pla
   ordered_json document = new_document("bench", &loaded, plan.isa);
   document["threads"] = plan.threads;
   document["latency_ns"] = distribution_json(m.latency);
+  document["latency_histogram"] = histogram_json(m.histogram);
   document["streamed"] = plan.timeline.has_value();
   document["throughput_per_s"] = throughput(m);
   document["rate_per_s"] = rate > 0 ? ordered_json(rate) : ordered_json();

@@ -5,19 +5,29 @@
 #include "tools/profile_report.h"
 #include "tools/roofs.h"
 #include "tools/step_ledger.h"
+#include "tools/trace.h"
 
 namespace tally::tools {
 
 namespace {
 
 struct Options {
-  std::string model, machine;
+  std::string model, machine, trace;
   LoadingOptions loading;
   InputOptions inputs;
   OutputOptions output;
   ProfileOptions profile;
   bool every_gap = false, no_overhead = false, per_step = false;
 };
+
+/// Runs, or time steps, in a trace: enough to see what varies, few enough to be read.
+constexpr int kTracedRuns = 10, kTracedSteps = 200;
+
+void trace_per_step(const LoadedModel& step, const Options& options) {
+  Context context(step.model);
+  Sequence sequence(context, read_inputs(step.model, options.inputs));
+  write_trace(step, context.plan(), trace_steps(context, sequence, kTracedSteps), options.trace);
+}
 
 int profile_per_step(const Options& options, const ProfileOptions& how) {
   LoadOptions load = options.loading.parsed();
@@ -27,6 +37,7 @@ int profile_per_step(const Options& options, const ProfileOptions& how) {
   Progress progress(options.output.quiet);
   progress.show("profiling " + step.name + " step by step …");
   const StepLedger ledger = make_ledger(step, whole, options.inputs, how);
+  if (!options.trace.empty()) trace_per_step(step, options);
   progress.wipe();
   write_report(
       ledger_report(step, ledger), [&] { return ledger_document(step, ledger); }, options.output);
@@ -77,6 +88,7 @@ int profile_command(const Options& options) {
   progress.show("modelling caches for " + loaded.name + " …");
   const ProfileRoofs roofs(result, machine);
   progress.wipe();
+  if (!options.trace.empty()) write_trace(loaded, context.plan(), trace_runs(context, kTracedRuns), options.trace);
   if (result.broken_law) fail("profile", "a law of counting is broken: " + *result.broken_law, "", ErrorCode::internal);
   Report report = profile_report(loaded, result, options.every_gap);
   roofs.add_to(report);
@@ -107,6 +119,10 @@ void add_profile(CLI::App& app, Action& action) {
   command->add_flag("--no-overhead", options->no_overhead, "do not time what counting costs");
   command->add_flag("--per-step", options->per_step,
                     "a model of whole sequences step by step: MACs, bytes, state and time of every step");
+  command
+      ->add_option("--trace", options->trace,
+                   "write ten more runs (with --per-step the first 200 steps) on a time axis, for ui.perfetto.dev")
+      ->type_name("FILE");
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(

@@ -14,13 +14,14 @@
 #include "tools/report.h"
 #include "tools/sequence.h"
 #include "tools/summary.h"
+#include "tools/trace.h"
 
 namespace tally::tools {
 
 namespace {
 
 struct Options {
-  std::string model, folder, claims;
+  std::string model, folder, claims, trace;
   std::vector<std::string> more_files;
   LoadingOptions loading;
   InputOptions inputs;
@@ -108,6 +109,9 @@ nlohmann::ordered_json run_document(const LoadedModel& loaded, const Context& co
   return document;
 }
 
+/// Time steps in a trace; more would be no picture.
+constexpr int64_t kTracedSteps = 1000;
+
 /// One inference; where asked for, between markers, with the claim of a counted one.
 Results run_once(const LoadedModel& loaded, Context& context, const Options& options) {
   if (!options.claims.empty()) {
@@ -161,10 +165,13 @@ int run_command(Options options) {
                       options.stepping.feeds);
     check_isa(context);
     results = run_steps(loaded, context, sequence, options);
+    if (!options.trace.empty())
+      write_trace(loaded, context.plan(), trace_steps(context, sequence, kTracedSteps), options.trace);
   } else {
     context.feed(read_inputs(loaded.model, options.inputs));
     check_isa(context);
     results = run_once(loaded, context, options);
+    if (!options.trace.empty()) write_trace(loaded, context.plan(), trace_runs(context, 1), options.trace);
   }
   context.require_complete();
   if (!options.folder.empty()) write_outputs(results.outputs, options.folder);
@@ -188,6 +195,10 @@ void add_run(CLI::App& app, Action& action) {
   command
       ->add_option("--claims", options->claims,
                    "with --mark: write what a counted run executed, for tools/qemu/judge.py")
+      ->type_name("FILE");
+  command
+      ->add_option("--trace", options->trace,
+                   "write one more run (or up to 1000 steps) layer by layer on a time axis, for ui.perfetto.dev")
       ->type_name("FILE");
   add_stream_option(*command, options->loading);
   add_stepping_options(*command, options->stepping);

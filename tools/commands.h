@@ -20,6 +20,9 @@ void add_explain(CLI::App& app, Action& action);
 void add_ops(CLI::App& app, Action& action);
 void add_calibrate(CLI::App& app, Action& action);
 void add_fit(CLI::App& app, Action& action);
+void add_compare(CLI::App& app, Action& action);
+void add_check(CLI::App& app, Action& action);
+void add_report(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
 
 }  // namespace tally::tools

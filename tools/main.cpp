@@ -101,7 +101,8 @@ int main(int argc, char** argv) {
         for (const auto add :
              {tally::tools::add_run, tally::tools::add_verify, tally::tools::add_eval, tally::tools::add_estimate,
               tally::tools::add_profile, tally::tools::add_bench, tally::tools::add_generate, tally::tools::add_explain,
-              tally::tools::add_ops, tally::tools::add_calibrate, tally::tools::add_fit, tally::tools::add_info})
+              tally::tools::add_compare, tally::tools::add_check, tally::tools::add_report, tally::tools::add_ops,
+              tally::tools::add_calibrate, tally::tools::add_fit, tally::tools::add_info})
           add(app, action);
         try {
           app.parse(argc, argv);

@@ -101,6 +101,9 @@ TEST_CASE("bench and run") {
   for (const char* key : {"min", "p10", "median", "p90", "p99", "mean", "stddev"})
     CHECK(bench["latency_ns"][key].is_number());
   CHECK(bench["latency_ns"]["samples"] == 20);
+  const json& histogram = bench["latency_histogram"];
+  CHECK(sum_of(histogram["counts"]) + histogram["above"].get<int64_t>() == 20);
+  CHECK(histogram["max_ns"].get<double>() >= bench["latency_ns"]["p99"].get<double>());
   CHECK(bench["throughput_per_s"].get<double>() > 0);
   for (const char* key : {"load_ns", "peak_rss_bytes", "arena_bytes", "weights_bytes"})
     CHECK(bench[key].get<int64_t>() > 0);

@@ -1,0 +1,82 @@
+#include "tools/html/axis.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace tally::tools {
+
+namespace {
+
+/// 1, 2 or 5 times a power of ten: the least such number at or above `step`.
+double round_step(double step) {
+  const double power = std::pow(10.0, std::floor(std::log10(step)));
+  for (const double factor : {1.0, 2.0, 5.0})
+    if (factor * power >= step * (1 - 1e-12)) return factor * power;
+  return 10 * power;
+}
+
+constexpr int kLinearSteps = 5;
+
+}  // namespace
+
+double Axis::at(double value) const {
+  if (!logarithmic) return (value - from) / (to - from);
+  return std::log(value / from) / std::log(to / from);
+}
+
+std::vector<Tick> Axis::ticks(int most) const {
+  std::vector<Tick> list;
+  if (!logarithmic) {
+    const double step = round_step((to - from) / std::max(1, most));
+    const double first = std::ceil(from / step - 1e-9);
+    for (int k = 0; k <= most + 1; ++k)
+      if (const double value = (first + k) * step; value <= to + step * 1e-9)
+        list.push_back({value, short_number(value)});
+    return list;
+  }
+  const int first = static_cast<int>(std::lround(std::log10(from))),
+            last = static_cast<int>(std::lround(std::log10(to)));
+  const int every = (last - first) / std::max(1, most) + 1;
+  for (int power = first; power <= last; ++power) {
+    const double value = std::pow(10.0, power);
+    list.push_back({value, (power - first) % every == 0 ? short_number(value) : ""});
+    if (power == last || last - first > 4) continue;
+    for (int k = 2; k < 10; ++k) list.push_back({k * value, ""});
+  }
+  return list;
+}
+
+Axis log_axis(double least, double most, int decades) {
+  double to = std::pow(10.0, std::ceil(std::log10(most) - 1e-9));
+  double from = std::pow(10.0, std::floor(std::log10(least) + 1e-9));
+  from = std::max(from, to * std::pow(10.0, -decades));
+  if (!(from < to)) from = to / 10;
+  return {from, to, true};
+}
+
+Axis linear_axis(double most) {
+  if (!(most > 0)) return {0, 1, false};
+  const double step = round_step(most / kLinearSteps);
+  return {0, std::ceil(most / step - 1e-9) * step, false};
+}
+
+Axis linear_axis(double least, double most) {
+  // A step that vanishes beside the numbers themselves would have no ticks.
+  const double room = std::max(0.5, 1e-3 * std::max(std::fabs(least), std::fabs(most)));
+  if (!(most - least > 1e-9 * room)) return {least - room, least + room, false};
+  const double step = round_step((most - least) / kLinearSteps);
+  return {std::floor(least / step + 1e-9) * step, std::ceil(most / step - 1e-9) * step, false};
+}
+
+std::string short_number(double value) {
+  const double size = std::fabs(value);
+  for (const auto& [unit, letter] : {std::pair{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}})
+    if (size >= unit * (1 - 1e-12)) return fmt::format("{:.4g}{}", value / unit, letter);
+  if (size < 1e-12) return "0";
+  if (size < 1e-4) return fmt::format("{:.0e}", value);
+  return fmt::format("{:.4g}", value);
+}
+
+}  // namespace tally::tools

@@ -1,0 +1,13 @@
+#pragma once
+#include <vector>
+
+#include "tools/markup.h"
+#include "tools/recording.h"
+
+namespace tally::tools {
+
+/// Several recordings side by side: each as a whole, then profiles of the same model, or estimates, against the first
+/// of their kind, layer by layer as `tally compare` pairs them. Nothing for a single one.
+void write_comparisons(Markup& out, const std::vector<Recording>& recordings);
+
+}  // namespace tally::tools

@@ -1,0 +1,11 @@
+#pragma once
+#include "tools/markup.h"
+#include "tools/recording.h"
+
+namespace tally::tools {
+
+/// Why executed differs from ideal: the named terms of lanes, loaded and stored bytes, summed over the layers, to the
+/// left of the middle where they save; then every term of every layer in figures. Nothing where there is no gap.
+void write_gap_chart(Markup& out, const Recording& profile);
+
+}  // namespace tally::tools

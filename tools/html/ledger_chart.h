@@ -1,0 +1,11 @@
+#pragma once
+#include "tools/markup.h"
+#include "tools/recording.h"
+
+namespace tally::tools {
+
+/// A ledger of time steps: time, executed MACs, bytes moved and state of every step, and the sequence at once beside
+/// the sum of its steps.
+void write_ledger(Markup& out, const Recording& ledger);
+
+}  // namespace tally::tools
