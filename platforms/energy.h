@@ -33,9 +33,9 @@ struct EnergySource {
 /// counter of its own; not the parts of a package nor the whole platform, whose joules would count twice.
 std::vector<EnergySource> energy_sources(const SystemFiles& files);
 
-/// Sums what the usable sources of one kind (the best there is) report; of several sensors of power the first, because one
-/// may feed the other. sample() must come often: before a counter has
-/// gone round, and of sensors of power several times a second, between which their power is taken as a straight line.
+/// Sums what the usable sources of one kind (the best there is) report; of several sensors of power the first, because
+/// one may feed the other. sample() must come often: before a counter has gone round, and of a sensor of power several
+/// times a second, between which power is taken as a straight line.
 class EnergyMeter {
  public:
   EnergyMeter(const SystemFiles& files, std::vector<EnergySource> sources);

@@ -40,8 +40,8 @@ struct Topology {
 /// Asked once, at the first call.
 const Topology& topology();
 
-/// What `files` tell, `allowed` being the CPUs that may be used (empty: unknown). Of the running system the CPU itself is
-/// asked for what its files leave out.
+/// What `files` tell, `allowed` being the CPUs that may be used (empty: unknown). On the running system the CPU itself
+/// is asked for what its files leave out.
 Topology read_topology(const SystemFiles& files, const std::vector<int>& allowed);
 
 /// Logical CPUs of the same core as `cpu`, itself left out.

@@ -6,13 +6,15 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "tally/platforms/perf.h"
 
 namespace tally::test {
 
-/// Every reading adds `step[config]` to each event, and times as if the group had run `running_share` of the time.
+/// Every reading of a group adds `step[config]` to each of its events, and to its times as if it had run for
+/// `running_share` of them.
 class FakePerf final : public PerfCalls {
  public:
   std::map<uint64_t, uint64_t> step;  ///< by config; 1000 where it is not named
@@ -26,6 +28,7 @@ class FakePerf final : public PerfCalls {
   int open_now = 0, mapped_now = 0, reads = 0, direct_reads = 0;
 
   int open(const perf_event_attr& attributes, int group) noexcept override {
+    const std::scoped_lock lock(mutex_);
     asked.push_back(attributes);
     if (refuse_all != 0) return -refuse_all;
     if (const auto it = refused.find(attributes.config); it != refused.end()) return -it->second;
@@ -34,11 +37,15 @@ class FakePerf final : public PerfCalls {
     ++open_now;
     return descriptor;
   }
-  void close(int descriptor) noexcept override { open_now -= static_cast<int>(events_.erase(descriptor)); }
+  void close(int descriptor) noexcept override {
+    const std::scoped_lock lock(mutex_);
+    open_now -= static_cast<int>(events_.erase(descriptor));
+  }
   int start(int) noexcept override { return 0; }
   int stop(int) noexcept override { return 0; }
 
   int64_t read(int leader, void* buffer, size_t bytes) noexcept override {
+    const std::scoped_lock lock(mutex_);
     ++reads;
     if (fail_reads) return -EIO;
     std::vector<uint64_t> words{0, enabled_ += 1000, 0};
@@ -54,6 +61,7 @@ class FakePerf final : public PerfCalls {
     return static_cast<int64_t>(std::min(bytes, words.size() * 8));
   }
   const void* map(int descriptor) noexcept override {
+    const std::scoped_lock lock(mutex_);
     if (!pages) return nullptr;
     auto& page = pages_[descriptor] = std::make_unique<perf_event_mmap_page>();
     std::memset(page.get(), 0, sizeof *page);
@@ -67,6 +75,7 @@ class FakePerf final : public PerfCalls {
   void unmap(const void*) noexcept override { --mapped_now; }
   /// 48 bits wide, the sign among them: counters start below zero, as the kernel sets them.
   uint64_t counter(uint32_t index) noexcept override {
+    const std::scoped_lock lock(mutex_);
     ++direct_reads;
     Event& event = events_[static_cast<int>(index)];
     event.count += step_of(event.config);
@@ -84,6 +93,7 @@ class FakePerf final : public PerfCalls {
     return it == step.end() ? 1000 : it->second;
   }
 
+  std::mutex mutex_;
   std::map<int, Event> events_;
   std::map<int, std::unique_ptr<perf_event_mmap_page>> pages_;
   int next_ = 3;
