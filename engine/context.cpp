@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "tally/engine/row_counters.h"
+
 namespace tally {
 
 namespace {
@@ -159,6 +161,8 @@ struct Context::Impl {
     if (thread == 0) trips.left = plan->max_trips;
     const int threads = team->size();
     const bool clock = record != nullptr && record->clock && thread == 0;
+    RowCounters* counters = record != nullptr ? record->counters : nullptr;
+    if (counters != nullptr) counters->begin(thread);
     int64_t before = clock ? ticks() : 0;
     for (const Runnable& r : steps) {
       Tally* tally = count ? &thread_tallies[static_cast<size_t>(thread)][static_cast<size_t>(r.row)] : nullptr;
@@ -173,6 +177,7 @@ struct Context::Impl {
         record->ticks[static_cast<size_t>(r.row)] += now - before;
         before = now;
       }
+      if (counters != nullptr && r.ends_row) counters->end_row(thread, r.row);
     }
   }
 };
@@ -337,6 +342,12 @@ void Context::read_tallies(RunRecord& record) noexcept {
     for (const std::vector<Tally>& tallies : impl_->thread_tallies) record.tallies[row] += tallies[row];
   }
   impl_->clear_tallies();
+}
+
+int Context::threads() const { return bound() ? impl_->team->size() : 1; }
+
+void Context::on_each_thread(const std::function<void(int)>& f) noexcept {
+  if (bound()) impl_->team->run([&](int thread) noexcept { f(thread); });
 }
 
 std::vector<Context::Region> Context::regions() const {

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -10,12 +11,15 @@
 
 namespace tally {
 
+class RowCounters;
+
 /// What a run may record besides its outputs. Filled by Context::run_recorded.
 struct RunRecord {
-  bool count = false;          ///< run the counting kernels
-  bool clock = false;          ///< read the clock once after each row
-  std::vector<Tally> tallies;  ///< by plan row
-  std::vector<int64_t> ticks;  ///< by plan row
+  bool count = false;               ///< run the counting kernels
+  bool clock = false;               ///< read the clock once after each row
+  RowCounters* counters = nullptr;  ///< read the hardware's counters after each row; made for this context
+  std::vector<Tally> tallies;       ///< by plan row
+  std::vector<int64_t> ticks;       ///< by plan row
 };
 
 /// How often a context has got a plan, and how long that took: planning, and binding steps to its buffers.
@@ -91,6 +95,11 @@ class Context {
   void read_tallies(RunRecord& record) noexcept;
   /// Sizes a record for this plan.
   RunRecord make_record(bool count, bool clock) const;
+
+  /// Threads that run() uses.
+  int threads() const;
+  /// f(thread) on each of them at once, thread 0 being the caller. f must not throw.
+  void on_each_thread(const std::function<void(int)>& f) noexcept;
 
   /// Addresses of the plan's buffers here, for emulators that attribute loads and stores.
   struct Region {

@@ -1,42 +1,20 @@
 #include "tally/platforms/topology.h"
 
 #include <algorithm>
-#include <fstream>
 #include <set>
 #include <thread>
 #include <utility>
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
+#include "tally/platforms/affinity.h"
+
 namespace tally {
 namespace {
 
-std::vector<int> allowed_cpus() {
-  std::vector<int> cpus;
-#if defined(__linux__)
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-    for (int i = 0; i < CPU_SETSIZE; ++i) {
-      if (CPU_ISSET(i, &set)) cpus.push_back(i);
-    }
-  }
-#endif
-  return cpus;
-}
-
-/// First line of a file; empty if there is none.
-std::string line_of(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
+std::string cpu_folder(int cpu) { return "/sys/devices/system/cpu/cpu" + std::to_string(cpu); }
 
 /// "48K", "2M", "64" → bytes; 0 where it is no number.
 int64_t size_of(const std::string& text) {
@@ -49,22 +27,10 @@ int64_t size_of(const std::string& text) {
   return value;
 }
 
-/// CPUs in a list such as "0-3,8": 6.
-int count_of(const std::string& list) {
-  int count = 0;
-  for (size_t at = 0; at < list.size();) {
-    const size_t comma = std::min(list.find(',', at), list.size());
-    const std::string range = list.substr(at, comma - at);
-    const size_t dash = range.find('-');
-    count += dash == std::string::npos ? 1 : static_cast<int>(size_of(range.substr(dash + 1)) - size_of(range)) + 1;
-    at = comma + 1;
-  }
-  return count;
-}
-
-std::vector<Cache> caches_from_sysfs(int cpu) {
+std::vector<Cache> caches_from_sysfs(const SystemFiles& files, int cpu) {
   std::vector<Cache> caches;
-  const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/cache/index";
+  const std::string folder = cpu_folder(cpu) + "/cache/index";
+  const auto line_of = [&](const std::string& path) { return files.line(path).value_or(""); };
   for (int i = 0; i < 16; ++i) {
     const std::string index = folder + std::to_string(i);
     const std::string level = line_of(index + "/level");
@@ -75,7 +41,7 @@ std::vector<Cache> caches_from_sysfs(int cpu) {
     cache.kind = type == "Data" ? CacheKind::data : type == "Instruction" ? CacheKind::instruction : CacheKind::unified;
     cache.bytes = size_of(line_of(index + "/size"));
     cache.line_bytes = static_cast<int>(size_of(line_of(index + "/coherency_line_size")));
-    cache.shared_by = count_of(line_of(index + "/shared_cpu_list"));
+    cache.shared_by = static_cast<int>(cpus_in(line_of(index + "/shared_cpu_list")).size());
     cache.ways = static_cast<int>(size_of(line_of(index + "/ways_of_associativity")));
     if (cache.bytes > 0) caches.push_back(cache);
   }
@@ -111,34 +77,46 @@ std::vector<Cache> caches_from_cpuid() {
 #endif
 
 /// Distinct (package, core) pairs; 0 where the system does not tell.
-int physical_cores(const std::vector<int>& cpus) {
+int physical_cores(const SystemFiles& files, const std::vector<int>& cpus) {
   std::set<std::pair<std::string, std::string>> cores;
   for (const int cpu : cpus) {
-    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
-    const std::string core = line_of(folder + "core_id");
-    if (core.empty()) return 0;
-    cores.emplace(line_of(folder + "physical_package_id"), core);
+    const std::string folder = cpu_folder(cpu) + "/topology/";
+    const std::optional<std::string> core = files.line(folder + "core_id");
+    if (!core) return 0;
+    cores.emplace(files.line(folder + "physical_package_id").value_or(""), *core);
   }
   return static_cast<int>(cores.size());
 }
 
-Topology find() {
-  Topology t;
-  t.logical_cpus = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const std::vector<int> cpus = allowed_cpus();
-  t.allowed_cpus = cpus.empty() ? t.logical_cpus : static_cast<int>(cpus.size());
-  if (const int online = count_of(line_of("/sys/devices/system/cpu/online")); online > 0) t.logical_cpus = online;
-  t.physical_cores = physical_cores(cpus);
-  t.caches = caches_from_sysfs(cpus.empty() ? 0 : cpus.front());
-  if (!t.caches.empty()) t.cache_source = "sysfs";
-#if defined(__x86_64__)
-  if (t.caches.empty()) {
-    t.caches = caches_from_cpuid();
-    if (!t.caches.empty()) t.cache_source = "cpuid";
+/// Cores of one kind differ in clock, and with it in capacity, by a few per cent: the favoured ones of a package.
+bool same_kind(double value, double of_fastest) { return value >= 0.9 * of_fastest; }
+
+/// Capacity is the kernel's, from the device tree, or on x86 where cores differ; elsewhere the clock tells cores apart.
+std::vector<Cluster> clusters_of(const SystemFiles& files, const std::vector<int>& cpus) {
+  struct Speed {
+    int64_t capacity, khz;
+    int cpu;
+  };
+  std::vector<Speed> speeds;
+  for (const int cpu : cpus)
+    speeds.push_back({files.number(cpu_folder(cpu) + "/cpu_capacity").value_or(0),
+                      files.number(cpu_folder(cpu) + "/cpufreq/cpuinfo_max_freq").value_or(0), cpu});
+  std::stable_sort(speeds.begin(), speeds.end(), [](const Speed& a, const Speed& b) {
+    return a.capacity != b.capacity ? a.capacity > b.capacity : a.khz > b.khz;
+  });
+  std::vector<Cluster> clusters;
+  for (const Speed& speed : speeds) {
+    const bool same =
+        !clusters.empty() &&
+        (clusters.back().capacity > 0
+             ? same_kind(static_cast<double>(speed.capacity), static_cast<double>(clusters.back().capacity))
+             : same_kind(static_cast<double>(speed.khz), static_cast<double>(clusters.back().max_khz)));
+    if (!same) clusters.push_back({speed.capacity, speed.khz, {}});
+    clusters.back().max_khz = std::max(clusters.back().max_khz, speed.khz);
+    clusters.back().cpus.push_back(speed.cpu);
   }
-#endif
-  std::stable_sort(t.caches.begin(), t.caches.end(), [](const Cache& a, const Cache& b) { return a.level < b.level; });
-  return t;
+  for (Cluster& cluster : clusters) std::sort(cluster.cpus.begin(), cluster.cpus.end());
+  return clusters;
 }
 
 }  // namespace
@@ -150,8 +128,38 @@ int64_t Topology::data_cache_bytes(int level) const {
   return 0;
 }
 
+Topology read_topology(const SystemFiles& files, const std::vector<int>& allowed) {
+  Topology t;
+  std::vector<int> online = cpus_in(files.line("/sys/devices/system/cpu/online").value_or(""));
+  if (online.empty()) online = allowed;
+  if (online.empty()) {
+    const auto count = files.of_this_machine() ? static_cast<int>(std::thread::hardware_concurrency()) : 1;
+    for (int cpu = 0; cpu < std::max(1, count); ++cpu) online.push_back(cpu);
+  }
+  t.logical_cpus = static_cast<int>(online.size());
+  t.allowed_cpus = allowed.empty() ? t.logical_cpus : static_cast<int>(allowed.size());
+  t.physical_cores = physical_cores(files, allowed);
+  t.caches = caches_from_sysfs(files, allowed.empty() ? 0 : allowed.front());
+  if (!t.caches.empty()) t.cache_source = "sysfs";
+#if defined(__x86_64__)
+  if (t.caches.empty() && files.of_this_machine()) {
+    t.caches = caches_from_cpuid();
+    if (!t.caches.empty()) t.cache_source = "cpuid";
+  }
+#endif
+  std::stable_sort(t.caches.begin(), t.caches.end(), [](const Cache& a, const Cache& b) { return a.level < b.level; });
+  t.clusters = clusters_of(files, online);
+  return t;
+}
+
+std::vector<int> smt_siblings(const SystemFiles& files, int cpu) {
+  std::vector<int> siblings = cpus_in(files.line(cpu_folder(cpu) + "/topology/thread_siblings_list").value_or(""));
+  siblings.erase(std::remove(siblings.begin(), siblings.end(), cpu), siblings.end());
+  return siblings;
+}
+
 const Topology& topology() {
-  static const Topology found = find();
+  static const Topology found = read_topology(system_files(), allowed_cpus());
   return found;
 }
 
