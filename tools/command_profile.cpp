@@ -2,6 +2,7 @@
 
 #include "tools/commands.h"
 #include "tools/inputs.h"
+#include "tools/measurement.h"
 #include "tools/profile_report.h"
 #include "tools/step_ledger.h"
 
@@ -15,6 +16,7 @@ struct Options {
   InputOptions inputs;
   OutputOptions output;
   ProfileOptions profile;
+  MeasuringOptions measuring;
   bool every_gap = false, no_overhead = false, per_step = false;
 };
 
@@ -25,8 +27,9 @@ int profile_per_step(const Options& options, const ProfileOptions& how) {
   const LoadedModel step = load_model(options.model, load);
   Progress progress(options.output.quiet);
   progress.show("profiling " + step.name + " step by step …");
-  const StepLedger ledger = make_ledger(step, whole, options.inputs, how);
+  const StepLedger ledger = make_ledger(step, whole, options.inputs, how, options.measuring);
   progress.wipe();
+  warn_where_unfit(ledger.record, options.output.quiet);
   write_report(
       ledger_report(step, ledger), [&] { return ledger_document(step, ledger); }, options.output);
   return 0;
@@ -44,12 +47,17 @@ int profile_command(const Options& options) {
   Context context = make_context(loaded.model, options.inputs);
   Progress progress(options.output.quiet);
   progress.show("profiling " + loaded.name + " …");
+  Measurement measurement(context, options.measuring);
+  how.counters = measurement.counters();
+  how.energy = measurement.energy();
   const Profile result = profile(context, how);
+  const MeasurementRecord record = measurement.finish(result.plain_ns, result.warmup, result.running_share);
   progress.wipe();
   if (result.broken_law) fail("profile", "a law of counting is broken: " + *result.broken_law, "", ErrorCode::internal);
+  warn_where_unfit(record, options.output.quiet);
   write_report(
-      profile_report(loaded, result, options.every_gap), [&] { return profile_document(loaded, result); },
-      options.output);
+      profile_report(loaded, result, record, options.every_gap),
+      [&] { return profile_document(loaded, result, record); }, options.output);
   return 0;
 }
 
@@ -70,6 +78,7 @@ void add_profile(CLI::App& app, Action& action) {
   command->add_flag("--no-overhead", options->no_overhead, "do not time what counting costs");
   command->add_flag("--per-step", options->per_step,
                     "a model of whole sequences step by step: MACs, bytes, state and time of every step");
+  add_measuring_options(*command, options->measuring);
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(
@@ -77,6 +86,7 @@ void add_profile(CLI::App& app, Action& action) {
       "  tally profile lenet5.onnx --seed 1\n"
       "  tally profile lenet5.onnx -i image.npy --isa avx2 --seconds 2\n"
       "  tally profile lstm.onnx --seed 1 --per-step\n"
+      "  tally profile lenet5.onnx --seed 1 --counters require\n"
       "  tally profile mobilenet.onnx --seed 1 --threads 4 --format json --output profile.json");
   command->callback([options, &action] { action = [options] { return profile_command(*options); }; });
 }
