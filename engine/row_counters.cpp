@@ -146,7 +146,7 @@ CountingPass::CountingPass(Context& context, RowCounters& counters)
   counters_->mark();
 }
 
-void CountingPass::run() noexcept {
+void CountingPass::run() {
   context_->run_recorded(record_);
   PerfCounts whole{};
   const bool failed = counters_->take_failure();

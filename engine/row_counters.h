@@ -73,7 +73,7 @@ class CountingPass {
   CountingPass(Context& context, RowCounters& counters);
 
   /// One run.
-  void run() noexcept;
+  void run();
   CountedRuns result();
 
  private:

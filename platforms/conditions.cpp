@@ -76,6 +76,10 @@ std::optional<bool> boost(const SystemFiles& files) {
   return std::nullopt;
 }
 
+std::string folder_of(int cpu) { return "/sys/devices/system/cpu/cpu" + std::to_string(std::max(cpu, 0)); }
+
+}  // namespace
+
 std::optional<double> load_average(const SystemFiles& files) {
   const std::optional<std::string> line = files.line("/proc/loadavg");
   if (!line || line->empty()) return std::nullopt;
@@ -84,13 +88,15 @@ std::optional<double> load_average(const SystemFiles& files) {
   return end == line->c_str() ? std::nullopt : std::optional(load);
 }
 
-}  // namespace
+std::optional<std::string> governor_of(const SystemFiles& files, int cpu) {
+  return files.line(folder_of(cpu) + "/cpufreq/scaling_governor");
+}
 
 Conditions read_conditions(const SystemFiles& files, int cpu) {
   Conditions c;
   c.cpu = cpu;
-  const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(std::max(cpu, 0));
-  c.governor = files.line(folder + "/cpufreq/scaling_governor");
+  const std::string folder = folder_of(cpu);
+  c.governor = governor_of(files, cpu);
   c.khz = files.number(folder + "/cpufreq/scaling_cur_freq");
   c.min_khz = files.number(folder + "/cpufreq/scaling_min_freq");
   c.max_khz = files.number(folder + "/cpufreq/scaling_max_freq");

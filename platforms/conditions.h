@@ -31,6 +31,12 @@ struct Conditions {
 /// `cpu` < 0: on any; governor, clock and throttling are then those of CPU 0.
 Conditions read_conditions(const SystemFiles& files, int cpu);
 
+/// Threads that wanted to run, the mean of the last minute.
+std::optional<double> load_average(const SystemFiles& files);
+
+/// The governor of a CPU's clock.
+std::optional<std::string> governor_of(const SystemFiles& files, int cpu);
+
 /// What a measurement was like in itself.
 struct MeasuredSpan {
   double seconds = 0;

@@ -10,6 +10,7 @@
 #include "tools/inputs.h"
 #include "tools/latency_histogram.h"
 #include "tools/machine.h"
+#include "tools/measurement_notes.h"
 #include "tools/numbers.h"
 #include "tools/profile_report.h"
 #include "tools/roofs.h"
@@ -23,6 +24,7 @@ struct Options {
   LoadingOptions loading;
   InputOptions inputs;
   OutputOptions output;
+  MeasuringOptions measuring;
   double seconds = 2;
   double rate = 0;  ///< runs a second that real time asks for; 0: none given
   int64_t repeats = 0;
@@ -35,6 +37,12 @@ struct Measured {
   int64_t batch = 1;           ///< runs in a batch
   int64_t load_ns = 0, first_run_ns = 0;
   Planning planning = {};
+  Warmup warmup = {};
+  CountedRuns counted = {};
+  std::optional<double> energy_nj = {};
+  MeasurementRecord record = {};
+
+  Figures figures() const { return {latency.median, counted.whole, energy_nj, record.energy_source}; }
 };
 
 constexpr double kBatch_ns = 1e6;  // long against reading the clock, short against a machine's drift
@@ -55,10 +63,11 @@ double ns_of(Context& context, int64_t runs, double ns_per_tick) {
 }
 
 /// Batches of single runs and batches timed as one take turns, so that drift falls on both alike.
-void measure(Context& context, const Options& options, Measured& m) {
+void time_runs(Context& context, const Options& options, Measured& m) {
   const double ns_per_tick = 1.0 / ticks_per_ns();
   m.first_run_ns = std::llround(ns_of(context, 1, ns_per_tick));
   context.require_complete();
+  m.warmup = warm_up(context, 5, 0.5);
   double once = ns_of(context, 1, ns_per_tick);
   for (int i = 0; i < 5; ++i) once = std::min(once, ns_of(context, 1, ns_per_tick));
   m.batch = std::clamp<int64_t>(std::llround(kBatch_ns / std::max(once, 1.0)), 1, 100'000);
@@ -85,6 +94,24 @@ void measure(Context& context, const Options& options, Measured& m) {
   m.histogram = latency_histogram(single);
   m.latency = distribution(std::move(single));
   m.batches = distribution(std::move(batches));
+}
+
+/// Counters of whole runs: as many as fit 0.1 s, and of a model that is slow some.
+CountedRuns count_runs(Context& context, RowCounters& counters, double once_ns) {
+  const int64_t runs = std::clamp<int64_t>(std::llround(1e8 / std::max(once_ns, 1.0)), 5, 2000);
+  if (context.plan().timeline) context.reset();
+  CountingPass pass(context, counters);
+  for (int64_t i = 0; i < runs; ++i) pass.run();
+  return pass.result();
+}
+
+/// Times, then counters and energy in passes of their own.
+void measure(Context& context, const Options& options, Measured& m) {
+  Measurement measurement(context, options.measuring);
+  time_runs(context, options, m);
+  if (RowCounters* counters = measurement.counters()) m.counted = count_runs(context, *counters, m.latency.median);
+  if (EnergyMeter* energy = measurement.energy()) m.energy_nj = energy_of_runs(context, *energy, 0);
+  m.record = measurement.finish(m.latency, m.warmup, m.counted.running_share);
 }
 
 /// Time of a run as a share of the time that there is for it: below 1 it keeps up.
@@ -139,17 +166,20 @@ Report bench_report(const LoadedModel& loaded, const Plan& plan, const Measured&
                      {"p99_ns", "p99", Unit::ns},
                      {"mean_ns", "mean", Unit::ns},
                      {"stddev_ns", "stddev", Unit::ns},
+                     csv_column("median_low_ns"),
+                     csv_column("median_high_ns"),
                      {"samples", "samples", Unit::count}};
   const auto add = [&](const char* name, const Distribution& d) {
-    latency.rows.push_back(
-        {std::string(name), d.min, d.p10, d.median, d.p90, d.p99, d.mean, d.stddev, int64_t{d.samples}});
+    latency.rows.push_back({std::string(name), d.min, d.p10, d.median, d.p90, d.p99, d.mean, d.stddev,
+                            d.median_ci95 ? Cell(d.median_ci95->low) : Cell(),
+                            d.median_ci95 ? Cell(d.median_ci95->high) : Cell(), int64_t{d.samples}});
   };
   add("latency", m.latency);
   add("in batches", m.batches);
   report.parts = {{"", std::move(latency)}, {"Throughput, loading, memory", other_figures(plan, m, rate)}};
   report.notes = {
-      fmt::format("Timer: {}. No counters compiled in. Single runs and batches take turns. Load average {}.",
-                  tick_source(), load_average() ? fmt::format("{:.2f}", *load_average()) : "n/a")};
+      fmt::format("- Timer: {}. No counters compiled in. Single runs and batches take turns.", tick_source())};
+  for (std::string& note : measurement_notes(m.record, m.latency, m.figures())) report.notes.push_back(std::move(note));
   return report;
 }
 
@@ -163,8 +193,8 @@ nlohmann::ordered_json bench_document(const LoadedModel& loaded, const Plan& pla
   document["throughput_per_s"] = throughput(m);
   document["rate_per_s"] = rate > 0 ? ordered_json(rate) : ordered_json();
   document["real_time_factor"] = rate > 0 ? ordered_json(real_time_factor(m, rate)) : ordered_json();
-  if (rate <= 0)
-    document["missing"] = {{"rate_per_s", "not given (--rate)"}, {"real_time_factor", "not given (--rate)"}};
+  ordered_json missing = ordered_json::object();
+  if (rate <= 0) missing = {{"rate_per_s", "not given (--rate)"}, {"real_time_factor", "not given (--rate)"}};
   document["batch_ns_per_run"] = distribution_json(m.batches);
   document["batch"] = m.batch;
   document["load_ns"] = m.load_ns;
@@ -175,6 +205,12 @@ nlohmann::ordered_json bench_document(const LoadedModel& loaded, const Plan& pla
   document["state_bytes"] = plan.state_bytes;
   document["weights_bytes"] = plan.weights_bytes;
   document["clock_source"] = tick_source();
+  document.update(hardware_json(m.figures(), m.record.counters));
+  document["repeatability"] = repeatability_json(m.record, m.latency);
+  add_missing_hardware(m.record, missing);
+  if (!m.record.energy_source.empty() && !m.energy_nj)
+    missing["energy_nj"] = missing["energy_source"] = "the source failed midway";
+  if (!missing.empty()) document["missing"] = std::move(missing);
   return document;
 }
 
@@ -217,6 +253,7 @@ int bench_command(const Options& options) {
   m.load_ns = now_ns() - before;
   m.planning = context.planning();
   measure(context, options, m);
+  warn_where_unfit(m.record, options.output.quiet);
   const Plan& plan = context.plan();
   const PlanRoofs roofs = bench_roofs(plan, machine);
   Report report = bench_report(loaded, plan, m, options.rate);
@@ -245,6 +282,7 @@ void add_bench(CLI::App& app, Action& action) {
   add_stream_option(*command, options->loading);
   command->add_option("--rate", options->rate, "runs a second that real time asks for, for the real-time factor")
       ->type_name("HZ");
+  add_measuring_options(*command, options->measuring);
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(

@@ -5,13 +5,17 @@
 
 #include "tally/build_info.h"
 #include "tally/engine/isa_choice.h"
+#include "tally/platforms/affinity.h"
 #include "tally/platforms/clock.h"
+#include "tally/platforms/core_clock.h"
 #include "tally/platforms/cpu.h"
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/topology.h"
 #include "tools/commands.h"
+#include "tools/counter_selftest.h"
 #include "tools/document.h"
 #include "tools/machine.h"
+#include "tools/machine_state.h"
 #include "tools/numbers.h"
 #include "tools/options.h"
 #include "tools/report.h"
@@ -73,7 +77,7 @@ std::string caches_text() {
   return text.empty() ? "n/a: neither sysfs nor cpuid tells" : text + " (from " + topology().cache_source + ")";
 }
 
-Table machine_table() {
+Table machine_table(const MachineState& state) {
   const Topology& t = topology();
   Table table;
   table.columns = {{"what", ""}, {.key = "found", .title = "", .unit = Unit::text, .shrink_to = 40, .wraps = true}};
@@ -86,14 +90,7 @@ Table machine_table() {
       fmt::format("{} physical, {} of {} logical CPUs allowed",
                   t.physical_cores > 0 ? std::to_string(t.physical_cores) : "n/a", t.allowed_cpus, t.logical_cpus));
   add("caches", caches_text());
-  add("clock", fmt::format("{}, {:.3f} ticks a ns", tick_source(), ticks_per_ns()));
-  add("governor", governor().empty() ? "n/a: no cpufreq in /sys" : governor());
-  add("load average", load_average() ? fmt::format("{:.2f}", *load_average()) : "n/a");
-  const std::string why = counters_missing();
-  add("counters", why.empty() ? "cycles can be counted by perf_event_open; not read by this version" : "n/a: " + why);
-  const std::vector<std::string> energy = energy_sources();
-  add("energy", energy.empty() ? "n/a: none in /sys/class/powercap or /sys/class/hwmon"
-                               : fmt::format("{} (this version does not read them)", fmt::join(energy, ", ")));
+  for (const auto& [what, found] : state_lines(state)) add(what.c_str(), found);
   add("compiler", fmt::format("{}, {} build", build_info::kCompiler, build_info::kBuildType));
   add("flags", build_info::kFlags);
   return table;
@@ -121,45 +118,126 @@ Table isa_table(Isa chosen, const std::vector<PeakTest>& tests) {
   return table;
 }
 
-Report info_report(Isa chosen, const std::vector<PeakTest>& tests) {
+std::string outcome_text(CounterTest::Outcome outcome) {
+  switch (outcome) {
+    case CounterTest::Outcome::passed:
+      return "passed";
+    case CounterTest::Outcome::failed:
+      return "FAILED";
+    case CounterTest::Outcome::missing:
+      break;
+  }
+  return "n/a";
+}
+
+Table counter_table(const std::vector<CounterTest>& tests) {
+  Table table;
+  table.columns = {{"counter", "counter"},
+                   {"outcome", "selftest"},
+                   {.key = "found", .title = "found", .unit = Unit::figure},
+                   {"expected", "expected"},
+                   {.key = "work", .title = "work", .unit = Unit::text, .shrink_to = 20, .wraps = true},
+                   csv_column("reason")};
+  for (const CounterTest& test : tests) {
+    const bool missing = test.outcome == CounterTest::Outcome::missing;
+    table.rows.push_back({test.counter, outcome_text(test.outcome), missing ? Cell() : Cell(test.found), test.expected,
+                          test.work, missing ? Cell(test.found) : Cell(std::string())});
+  }
+  return table;
+}
+
+/// Why counters are missing, one line a reason.
+std::vector<std::string> missing_lines(const std::vector<CounterTest>& tests) {
+  std::vector<std::pair<std::string, std::string>> by_reason;
+  for (const CounterTest& test : tests) {
+    if (test.outcome != CounterTest::Outcome::missing) continue;
+    if (!by_reason.empty() && by_reason.back().second == test.found)
+      by_reason.back().first += ", " + test.counter;
+    else
+      by_reason.emplace_back(test.counter, test.found);
+  }
+  std::vector<std::string> lines;
+  for (const auto& [counters, reason] : by_reason) lines.push_back("- " + counters + ": n/a, " + reason + ".");
+  return lines;
+}
+
+/// What `info` found and, if asked, tested.
+struct Findings {
+  Isa chosen;
+  MachineState state;
+  std::vector<PeakTest> peaks;
+  std::vector<CounterTest> counters;
+};
+
+bool passed(const Findings& f) {
+  return std::all_of(f.peaks.begin(), f.peaks.end(), [](const PeakTest& t) { return t.passed(); }) &&
+         std::none_of(f.counters.begin(), f.counters.end(),
+                      [](const CounterTest& t) { return t.outcome == CounterTest::Outcome::failed; });
+}
+
+Report info_report(const Findings& f) {
   Report report;
   report.title = fmt::format("tally {} on {}", build_info::kVersion, cpu_name());
-  report.parts = {{"", machine_table()}, {"Instruction sets of this build", isa_table(chosen, tests)}};
-  if (!tests.empty())
-    report.notes = {fmt::format(
-        "Selftest: independent multiply-accumulates in registers, their lanes checked against rounds × {} chains × "
-        "lanes, the best of 5 rates on one core. Hardware counters took no part: {}.",
-        kPeakChains, cycles_missing())};
+  report.parts = {{"", machine_table(f.state)}, {"Instruction sets of this build", isa_table(f.chosen, f.peaks)}};
+  if (f.peaks.empty()) return report;
+  report.parts.push_back({"Counters and sensors", counter_table(f.counters)});
+  report.notes = {fmt::format(
+      "Selftest: independent multiply-accumulates in registers, their lanes checked against rounds × {} chains × "
+      "lanes, the best of 5 rates on one core; then known work against each counter and sensor there is.",
+      kPeakChains)};
+  for (std::string& line : missing_lines(f.counters)) report.notes.push_back(std::move(line));
   return report;
 }
 
-ordered_json info_document(Isa chosen, const std::vector<PeakTest>& tests) {
+ordered_json info_document(const Findings& f) {
   ordered_json document = new_document("info", nullptr, std::nullopt);
-  document["machine"]["chosen_isa"] = name_of(chosen);
+  document["machine"]["chosen_isa"] = name_of(f.chosen);
   document["machine"]["features"] = cpu().features;
   document["machine"]["ticks_per_ns"] = ticks_per_ns();
-  const std::string why = counters_missing();
-  document["counters"] = {{"usable", why.empty()}, {"reason", why.empty() ? ordered_json() : ordered_json(why)}};
-  document["energy_sources"] = energy_sources();
-  if (tests.empty()) return document;
+  ordered_json state = state_json(f.state);
+  document["missing"].update(state["missing"]);
+  state.erase("missing");
+  document.update(state);
+  if (f.peaks.empty()) return document;
   ordered_json list = ordered_json::array();
-  for (const PeakTest& test : tests)
+  for (const PeakTest& test : f.peaks)
     list.push_back({{"isa", name_of(test.isa)},
                     {"passed", test.passed()},
                     {"lanes", test.lanes},
                     {"lanes_expected", test.expected},
                     {"gmacs_per_s", test.gmacs_per_s}});
   document["selftest"] = std::move(list);
+  ordered_json counters = ordered_json::array();
+  for (const CounterTest& test : f.counters) {
+    const bool missing = test.outcome == CounterTest::Outcome::missing;
+    counters.push_back(
+        {{"counter", test.counter},
+         {"passed", missing ? ordered_json() : ordered_json(test.outcome == CounterTest::Outcome::passed)},
+         {"found", missing ? ordered_json() : ordered_json(test.found)},
+         {"expected", missing ? ordered_json() : ordered_json(test.expected)},
+         {"work", missing ? ordered_json() : ordered_json(test.work)},
+         {"reason", missing ? ordered_json(test.found) : ordered_json()}});
+  }
+  document["counter_selftest"] = std::move(counters);
   return document;
 }
 
 int info_command(const Options& options) {
   const LoadOptions load = options.loading.parsed();
   const Isa chosen = choose_isa(load.isa);
-  const std::vector<PeakTest> tests = options.selftest ? test_peaks(load.isa) : std::vector<PeakTest>{};
+  const std::vector<int> allowed = allowed_cpus();
+  const int cpu = cpu_to_measure_on(system_files(), topology(), allowed);
+  const Pin pin(cpu);
+  const int held = pin.holds() ? cpu : -1;
+  Findings found{
+      chosen, read_machine_state(system_files(), system_perf_calls(), topology(), held, settled_core_mhz()), {}, {}};
+  if (options.selftest) {
+    found.peaks = test_peaks(load.isa);
+    found.counters = test_counters(kernel_table(chosen, false), system_files(), system_perf_calls(), held);
+  }
   write_report(
-      info_report(chosen, tests), [&] { return info_document(chosen, tests); }, options.output);
-  return std::all_of(tests.begin(), tests.end(), [](const PeakTest& t) { return t.passed(); }) ? 0 : 1;
+      info_report(found), [&] { return info_document(found); }, options.output);
+  return passed(found) ? 0 : 1;
 }
 
 }  // namespace
@@ -167,7 +245,8 @@ int info_command(const Options& options) {
 void add_info(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("info", "This machine: CPU, instruction sets, cores, caches, counters");
-  command->add_flag("--selftest", options->selftest, "run a known multiply-accumulate loop on each instruction set");
+  command->add_flag("--selftest", options->selftest,
+                    "run a known multiply-accumulate loop on each instruction set, and known work on each counter");
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(

@@ -2,6 +2,7 @@
 
 #include "tools/commands.h"
 #include "tools/inputs.h"
+#include "tools/measurement.h"
 #include "tools/profile_report.h"
 #include "tools/roofs.h"
 #include "tools/step_ledger.h"
@@ -17,6 +18,7 @@ struct Options {
   InputOptions inputs;
   OutputOptions output;
   ProfileOptions profile;
+  MeasuringOptions measuring;
   bool every_gap = false, no_overhead = false, per_step = false;
 };
 
@@ -36,9 +38,10 @@ int profile_per_step(const Options& options, const ProfileOptions& how) {
   const LoadedModel step = load_model(options.model, load);
   Progress progress(options.output.quiet);
   progress.show("profiling " + step.name + " step by step …");
-  const StepLedger ledger = make_ledger(step, whole, options.inputs, how);
+  const StepLedger ledger = make_ledger(step, whole, options.inputs, how, options.measuring);
   if (!options.trace.empty()) trace_per_step(step, options);
   progress.wipe();
+  warn_where_unfit(ledger.record, options.output.quiet);
   write_report(
       ledger_report(step, ledger), [&] { return ledger_document(step, ledger); }, options.output);
   return 0;
@@ -84,16 +87,21 @@ int profile_command(const Options& options) {
   Context context = make_context(loaded.model, options.inputs);
   Progress progress(options.output.quiet);
   progress.show("profiling " + loaded.name + " …");
+  Measurement measurement(context, options.measuring);
+  how.counters = measurement.counters();
+  how.energy = measurement.energy();
   const Profile result = profile(context, how);
+  const MeasurementRecord record = measurement.finish(result.plain_ns, result.warmup, result.running_share);
   progress.show("modelling caches for " + loaded.name + " …");
   const ProfileRoofs roofs(result, machine);
   progress.wipe();
   if (!options.trace.empty()) write_trace(loaded, context.plan(), trace_runs(context, kTracedRuns), options.trace);
   if (result.broken_law) fail("profile", "a law of counting is broken: " + *result.broken_law, "", ErrorCode::internal);
-  Report report = profile_report(loaded, result, options.every_gap);
+  warn_where_unfit(record, options.output.quiet);
+  Report report = profile_report(loaded, result, record, options.every_gap);
   roofs.add_to(report);
   const auto document = [&] {
-    nlohmann::ordered_json j = profile_document(loaded, result);
+    nlohmann::ordered_json j = profile_document(loaded, result, record);
     roofs.add_to(j);
     return j;
   };
@@ -123,6 +131,7 @@ void add_profile(CLI::App& app, Action& action) {
       ->add_option("--trace", options->trace,
                    "write ten more runs (with --per-step the first 200 steps) on a time axis, for ui.perfetto.dev")
       ->type_name("FILE");
+  add_measuring_options(*command, options->measuring);
   add_loading_options(*command, options->loading);
   add_output_options(*command, options->output);
   command->footer(
@@ -131,6 +140,7 @@ void add_profile(CLI::App& app, Action& action) {
       "  tally profile lenet5.onnx -i image.npy --isa avx2 --seconds 2\n"
       "  tally profile lenet5.onnx --seed 1 --machine pi.json\n"
       "  tally profile lstm.onnx --seed 1 --per-step\n"
+      "  tally profile lenet5.onnx --seed 1 --counters require\n"
       "  tally profile mobilenet.onnx --seed 1 --threads 4 --format json --output profile.json");
   command->callback([options, &action] { action = [options] { return profile_command(*options); }; });
 }

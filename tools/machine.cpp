@@ -3,21 +3,9 @@
 #include <fmt/format.h>
 #include <sys/utsname.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-
-#if defined(__linux__)
-#include <linux/perf_event.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#endif
-
 #include "tally/build_info.h"
 #include "tally/platforms/clock.h"
+#include "tally/platforms/conditions.h"
 #include "tally/platforms/cpu.h"
 #include "tally/platforms/topology.h"
 
@@ -26,13 +14,6 @@ namespace tally::tools {
 namespace {
 
 using nlohmann::ordered_json;
-
-std::string first_line(const std::string& file) {
-  std::ifstream in(file);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
 
 std::string_view kind_name(CacheKind kind) {
   switch (kind) {
@@ -100,69 +81,15 @@ ordered_json machine_json(std::optional<Isa> isa) {
   machine["caches"] = caches_json();
   if (t.caches.empty()) missing["caches"] = "neither sysfs nor cpuid tells";
   machine["clock"] = tick_source();
-  machine["governor"] = governor().empty() ? ordered_json() : ordered_json(governor());
-  if (governor().empty()) missing["governor"] = "no cpufreq in /sys";
-  machine["load_average"] = load_average() ? ordered_json(*load_average()) : ordered_json();
-  if (!load_average()) missing["load_average"] = "the system does not tell";
+  const std::optional<std::string> governor = governor_of(system_files(), 0);
+  machine["governor"] = governor ? ordered_json(*governor) : ordered_json();
+  if (!governor) missing["governor"] = "no cpufreq in /sys";
+  const std::optional<double> load = load_average(system_files());
+  machine["load_average"] = load ? ordered_json(*load) : ordered_json();
+  if (!load) missing["load_average"] = "no /proc/loadavg";
   machine.update(build_json());
   if (!missing.empty()) machine["missing"] = std::move(missing);
   return machine;
-}
-
-std::string counters_missing() {
-#if defined(__linux__)
-  perf_event_attr attributes{};
-  attributes.type = PERF_TYPE_HARDWARE;
-  attributes.size = sizeof attributes;
-  attributes.config = PERF_COUNT_HW_CPU_CYCLES;
-  attributes.exclude_kernel = 1;
-  attributes.exclude_hv = 1;
-  const long descriptor = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0UL);
-  if (descriptor >= 0) {
-    close(static_cast<int>(descriptor));
-    return "";
-  }
-  const int error = errno;
-  const std::string paranoid = first_line("/proc/sys/kernel/perf_event_paranoid");
-  std::string hint;
-  if (error == ENOENT) hint = "; as in most virtual machines";
-  if ((error == EACCES || error == EPERM) && !paranoid.empty()) hint = "; kernel.perf_event_paranoid is " + paranoid;
-  return fmt::format("perf_event_open: {}{}", std::strerror(error), hint);
-#else
-  return "no perf_event_open on this system";
-#endif
-}
-
-std::string cycles_missing() {
-  const std::string why = counters_missing();
-  return why.empty() ? "hardware counters are not read by this version" : "no hardware counters (" + why + ")";
-}
-
-std::string energy_missing() {
-  return energy_sources().empty() ? "no energy source on this machine" : "energy is not read by this version";
-}
-
-std::vector<std::string> energy_sources() {
-  std::vector<std::string> found;
-  const auto look = [&](const std::string& folder, const std::string& file) {
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
-      const std::filesystem::path candidate = entry.path() / file;
-      if (std::ifstream(candidate).good()) found.push_back(candidate.string());
-    }
-  };
-  look("/sys/class/powercap", "energy_uj");
-  look("/sys/class/hwmon", "energy1_input");
-  look("/sys/class/hwmon", "power1_input");
-  return found;
-}
-
-std::string governor() { return first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"); }
-
-std::optional<double> load_average() {
-  double load = 0;
-  if (getloadavg(&load, 1) != 1) return std::nullopt;
-  return load;
 }
 
 std::string version_text() {

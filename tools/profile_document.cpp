@@ -1,7 +1,5 @@
 #include <map>
 
-#include "tally/platforms/clock.h"
-#include "tools/machine.h"
 #include "tools/profile_report.h"
 
 namespace tally::tools {
@@ -31,17 +29,16 @@ ordered_json executed_json(const Tally& tally) {
           {"bytes_stored", tally.bytes_stored}};
 }
 
-/// Times by the timer; what only hardware counters could tell is null.
-ordered_json measured_json(const Distribution& ns) {
+/// Times by the timer, the rest by whatever has counted it.
+ordered_json measured_json(const Distribution& ns, const Figures& figures, const CounterRecord& counters) {
   ordered_json measured;
   measured["ns"] = {{"median", ns.median}, {"p10", ns.p10}, {"p90", ns.p90}, {"min", ns.min}};
   measured["source"] = "timer";
-  for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses", "energy_nj"})
-    measured[key] = nullptr;
+  measured.update(hardware_json(figures, counters));
   return measured;
 }
 
-ordered_json layer_json(const ProfileRow& row, const Plan& plan) {
+ordered_json layer_json(const ProfileRow& row, const Plan& plan, ordered_json measured) {
   const PlanRow& p = *row.plan;
   ordered_json layer{{"name", p.name}, {"nodes", p.nodes}, {"op", p.op}, {"dtype", name_of(p.dtype)}};
   layer["isa"] = p.on_host ? ordered_json() : ordered_json(name_of(plan.isa));
@@ -56,7 +53,7 @@ ordered_json layer_json(const ProfileRow& row, const Plan& plan) {
                   {"bytes_loaded", gap_json(row.gap.bytes_loaded)},
                   {"bytes_stored", gap_json(row.gap.bytes_stored)}};
   if (!p.varies.empty()) layer["varies"] = p.varies;
-  layer["measured"] = measured_json(row.ns);
+  layer["measured"] = std::move(measured);
   layer["intensity"] = row.intensity;
   if (p.on_host) layer["missing"] = {{"isa", "a plain loop on the host, no kernel of an instruction set"}};
   return layer;
@@ -85,7 +82,7 @@ ordered_json macs_by_dtype(const Profile& profile) {
   return by_dtype.size() > 1 ? ordered_json(by_dtype) : ordered_json();
 }
 
-ordered_json totals_json(const Profile& profile) {
+ordered_json totals_json(const Profile& profile, const MeasurementRecord& record) {
   Ideal ideal;
   for (const PlanRow& row : profile.plan->rows) {
     ideal.macs += row.ideal.macs;
@@ -98,52 +95,62 @@ ordered_json totals_json(const Profile& profile) {
   ordered_json totals{{"ideal", ideal_json(ideal)}, {"executed", executed_json(t)}, {"gap", total_gap(profile.rows)}};
   if (ordered_json by_dtype = macs_by_dtype(profile); !by_dtype.is_null())
     totals["macs_by_dtype"] = std::move(by_dtype);
-  totals["measured"] = measured_json(profile.plain_ns);
-  totals["measured_with_clock_reads"] = measured_json(profile.ns)["ns"];
+  totals["measured"] = measured_json(profile.plain_ns, figures_of(profile, record), record.counters);
+  totals["measured_with_clock_reads"] = distribution_json(profile.ns);
   totals["intensity"] = bytes > 0 ? 2.0 * static_cast<double>(t.macs) / bytes : 0.0;
   totals["weights_bytes"] = profile.plan->weights_bytes;
   totals["arena_bytes"] = profile.plan->arena_bytes;
   return totals;
 }
 
-ordered_json repeatability_json(const Profile& profile) {
-  const Distribution& d = profile.plain_ns;
-  ordered_json block{{"repeats", d.samples}, {"ns", distribution_json(d)}};
-  block["spread"] = d.median > 0 ? ordered_json((d.p90 - d.p10) / d.median) : ordered_json();
-  block["clock_overhead"] = profile.clock_overhead;
-  block["clock_source"] = tick_source();
-  block["load_average"] = load_average() ? ordered_json(*load_average()) : ordered_json();
-  block["governor"] = governor().empty() ? ordered_json() : ordered_json(governor());
-  return block;
-}
-
-ordered_json missing_json() {
+ordered_json missing_json(const Profile& profile, const MeasurementRecord& record) {
   ordered_json missing;
-  for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses"}) missing[key] = cycles_missing();
-  missing["energy_nj"] = energy_missing();
-  if (governor().empty()) missing["governor"] = "no cpufreq in /sys";
-  if (!load_average()) missing["load_average"] = "the system does not tell";
+  add_missing_hardware(record, missing);
+  if (!record.energy_source.empty() && !profile.energy_nj)
+    missing["energy_nj"] = missing["energy_source"] = "the source failed midway";
   return missing;
 }
 
 }  // namespace
 
-ordered_json distribution_json(const Distribution& d) {
-  return {{"min", d.min}, {"p10", d.p10},   {"median", d.median}, {"p90", d.p90},
-          {"p99", d.p99}, {"mean", d.mean}, {"stddev", d.stddev}, {"samples", d.samples}};
+double rows_ns(const Profile& profile) {
+  double ns = 0;
+  for (const ProfileRow& row : profile.rows) ns += row.ns.median;
+  return ns;
 }
 
-ordered_json profile_document(const LoadedModel& loaded, const Profile& profile) {
+Figures figures_of(const ProfileRow& row, const Profile& profile, double rows_ns) {
+  Figures figures{row.ns.median, row.counted, std::nullopt, "estimated"};
+  if (profile.energy_nj && rows_ns > 0) figures.energy_nj = *profile.energy_nj * row.ns.median / rows_ns;
+  return figures;
+}
+
+Figures figures_of(const Profile& profile, const MeasurementRecord& record) {
+  return {profile.plain_ns.median, profile.counted, profile.energy_nj, record.energy_source};
+}
+
+ordered_json profile_document(const LoadedModel& loaded, const Profile& profile, const MeasurementRecord& record) {
   ordered_json document = new_document("profile", &loaded, profile.plan->isa);
   document["threads"] = profile.plan->threads;
   ordered_json layers = ordered_json::array();
-  for (const ProfileRow& row : profile.rows) layers.push_back(layer_json(row, *profile.plan));
+  const double all_ns = rows_ns(profile);
+  for (const ProfileRow& row : profile.rows)
+    layers.push_back(
+        layer_json(row, *profile.plan, measured_json(row.ns, figures_of(row, profile, all_ns), record.counters)));
   document["layers"] = std::move(layers);
-  document["totals"] = totals_json(profile);
+  document["totals"] = totals_json(profile, record);
   document["tally_overhead"] = profile.counting_ns.samples > 0 ? ordered_json(profile.tally_overhead) : ordered_json();
-  document["repeatability"] = repeatability_json(profile);
-  document["missing"] = missing_json();
-  if (profile.counting_ns.samples == 0) document["missing"]["tally_overhead"] = "not measured (--no-overhead)";
+  ordered_json& repeatability = document["repeatability"] = repeatability_json(record, profile.plain_ns);
+  repeatability["clock_overhead"] = profile.clock_overhead;
+  if (const auto& interval = profile.tally_overhead_ci95)
+    repeatability["tally_overhead_ci95"] = {interval->low, interval->high};
+  else
+    repeatability["tally_overhead_ci95"] = nullptr;
+  document["missing"] = missing_json(profile, record);
+  const bool timed = profile.counting_ns.samples > 0;
+  if (!timed) document["missing"]["tally_overhead"] = "not measured (--no-overhead)";
+  if (!profile.tally_overhead_ci95)
+    repeatability["missing"]["tally_overhead_ci95"] = timed ? "needs 6 samples" : "not measured (--no-overhead)";
   return document;
 }
 

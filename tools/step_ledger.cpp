@@ -58,6 +58,11 @@ Tally sum_of(const StepLedger& ledger) {
   return sum;
 }
 
+/// Its spread is over passes: that over steps is the model's own.
+Distribution last_step_ns(const StepLedger& ledger) {
+  return ledger.steps.empty() ? Distribution{} : ledger.steps.back().ns;
+}
+
 double ns_of(const StepLedger& ledger) {
   double ns = 0;
   for (const StepFigures& f : ledger.steps) ns += f.ns.median;
@@ -85,7 +90,10 @@ Table phase_table(const StepLedger& ledger) {
 }  // namespace
 
 StepLedger make_ledger(const LoadedModel& step, const LoadedModel& whole, const InputOptions& inputs,
-                       const ProfileOptions& options) {
+                       const ProfileOptions& options, const MeasuringOptions& measuring) {
+  if (measuring.counters == "require")
+    fail("--counters require", "with --per-step", "must be without: hardware counters are not read step by step",
+         ErrorCode::usage);
   StepLedger ledger;
   Context context(step.model);
   Sequence sequence(context, read_inputs(step.model, inputs));
@@ -97,8 +105,11 @@ StepLedger make_ledger(const LoadedModel& step, const LoadedModel& whole, const 
     ledger.growth_bytes += static_cast<int64_t>(buffer.growth);
     if (buffer.growth == 0) ledger.kept_bytes += static_cast<int64_t>(buffer.bytes);
   }
+  Measurement measurement(context, {"off", measuring.no_pin});
+  const Warmup warmup = warm_up(context, options.warmup, options.warmup_seconds);
   ledger.steps = profile_steps(
       context, sequence.steps(), [&](int64_t k) { sequence.enter(k); }, options);
+  ledger.record = measurement.finish(last_step_ns(ledger), warmup, 0);
   Context all = make_context(whole.model, inputs);
   const Profile at_once = profile(all, options);
   ledger.whole = at_once.executed;
@@ -123,6 +134,8 @@ Report ledger_report(const LoadedModel& loaded, const StepLedger& ledger) {
                                             bytes_text(static_cast<double>(ledger.kept_bytes)),
                                             bytes_text(static_cast<double>(ledger.growth_bytes)))
                               : std::string("- state: of constant size.")};
+  if (!ledger.record.unfit.empty())
+    report.notes.push_back(fmt::format("- WARNING, not fit to measure: {}.", fmt::join(ledger.record.unfit, "; ")));
   if (ledger.steps.size() > step_table(ledger, false).rows.size())
     report.notes.push_back("- Steps left out of the table are in --format json.");
   return report;
@@ -152,6 +165,7 @@ nlohmann::ordered_json ledger_document(const LoadedModel& loaded, const StepLedg
   document["totals"] = {{"executed", executed(sum_of(ledger))}, {"ns", ns_of(ledger)}};
   document["at_once"] = {{"executed", executed(ledger.whole)}, {"ns", distribution_json(ledger.whole_ns)}};
   document["clock_source"] = tick_source();
+  document["repeatability"] = repeatability_json(ledger.record, last_step_ns(ledger));
   return document;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include "tally/engine/profile.h"
 #include "tools/document.h"
+#include "tools/measurement.h"
 #include "tools/report.h"
 
 namespace tally::tools {
@@ -13,14 +14,16 @@ struct StepLedger {
   int64_t growth_bytes = 0;  ///< what a step adds to caches
   Tally whole;               ///< executed by one run over the whole sequence
   Distribution whole_ns;
+  MeasurementRecord record;  ///< of the steps
 
   /// Bytes of state after step k.
   int64_t state_bytes(size_t k) const { return kept_bytes + growth_bytes * static_cast<int64_t>(k + 1); }
 };
 
-/// `step`: the model loaded with `stream`; `whole`: without.
+/// `step`: the model loaded with `stream`; `whole`: without. Throws Error(usage) where hardware counters are demanded:
+/// they are not read step by step.
 StepLedger make_ledger(const LoadedModel& step, const LoadedModel& whole, const InputOptions& inputs,
-                       const ProfileOptions& options);
+                       const ProfileOptions& options, const MeasuringOptions& measuring);
 
 Report ledger_report(const LoadedModel& loaded, const StepLedger& ledger);
 

@@ -81,10 +81,15 @@ TEST_CASE("profile: three columns, gaps that sum, null with its reason for what 
     CHECK(layer["nodes"].is_array());
     for (const char* key : {"op", "dtype", "isa", "kernel"}) CHECK(layer[key].is_string());
     for (const char* key : {"median", "p10", "p90", "min"}) CHECK(layer["measured"]["ns"][key].get<double>() >= 0);
-    for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses", "energy_nj"}) {
-      CHECK(layer["measured"][key].is_null());
-      CHECK(document["missing"][key].is_string());
+    const json& measured = layer["measured"];
+    for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses", "branch_misses",
+                            "l1d_read_misses", "ll_read_misses", "counter_source", "energy_nj", "energy_source"}) {
+      CAPTURE(key);
+      REQUIRE(measured.contains(key));
+      if (measured[key].is_null()) CHECK(document["missing"][key].is_string());
     }
+    if (!measured["cycles"].is_null()) CHECK(measured["cycle_source"].is_string());
+    if (measured["instructions"].is_null()) CHECK(measured["cycle_source"] != "pmu");
     CHECK(layer["intensity"].is_number());
     CHECK(layer["intensities"]["issued"].is_number() == (layer["bytes"]["issued"] > 0));
     CHECK(layer["roof"].is_null());
@@ -92,7 +97,28 @@ TEST_CASE("profile: three columns, gaps that sum, null with its reason for what 
   CHECK(document["missing"]["roof"].is_string());
   CHECK(document["totals"]["ideal"]["macs"] == 416520);
   CHECK(document["tally_overhead"].is_number());
-  CHECK(document["repeatability"]["repeats"] == 7);
+  const json& repeatability = document["repeatability"];
+  CHECK(repeatability["repeats"] == 7);
+  CHECK(repeatability["fit"].is_boolean());
+  CHECK(repeatability["fit"].get<bool>() == repeatability["reasons"].empty());
+  CHECK(repeatability["ns"]["median_ci95"].size() == 2);
+  CHECK(repeatability["tally_overhead_ci95"].size() == 2);
+  CHECK(repeatability["warmup"]["runs"].get<int64_t>() >= 3);
+}
+
+TEST_CASE("profile: counters not asked for, and one thread left to the system") {
+  const json document =
+      document_of("profile " + kLenet + " --seed 1 --repeats 3 --counters off --no-pin --no-overhead");
+  const json& measured = document["totals"]["measured"];
+  for (const char* key : {"cycles", "instructions", "energy_nj"}) {
+    CHECK(measured[key].is_null());
+    CHECK(document["missing"][key].get<std::string>().find("--counters off") != std::string::npos);
+  }
+  const json& repeatability = document["repeatability"];
+  CHECK(repeatability["placement"]["pinned_cpu"].is_null());
+  CHECK(repeatability["missing"]["placement.pinned_cpu"].get<std::string>().find("--no-pin") != std::string::npos);
+  CHECK(document["tally_overhead"].is_null());
+  CHECK(document["missing"]["tally_overhead"].is_string());
 }
 
 TEST_CASE("bench and run") {
@@ -104,7 +130,13 @@ TEST_CASE("bench and run") {
   const json& histogram = bench["latency_histogram"];
   CHECK(sum_of(histogram["counts"]) + histogram["above"].get<int64_t>() == 20);
   CHECK(histogram["max_ns"].get<double>() >= bench["latency_ns"]["p99"].get<double>());
+  CHECK(bench["latency_ns"]["median_ci95"].size() == 2);
   CHECK(bench["throughput_per_s"].get<double>() > 0);
+  CHECK(bench["repeatability"]["fit"].is_boolean());
+  for (const char* key : {"cycles", "cycle_source", "instructions", "cache_misses", "energy_nj"}) {
+    REQUIRE(bench.contains(key));
+    if (bench[key].is_null()) CHECK(bench["missing"][key].is_string());
+  }
   for (const char* key : {"load_ns", "peak_rss_bytes", "arena_bytes", "weights_bytes"})
     CHECK(bench[key].get<int64_t>() > 0);
   const json run = document_of("run " + kLenet + " --seed 1");
@@ -152,6 +184,10 @@ TEST_CASE("verify, explain and info") {
   check_head(info, "info");
   CHECK(info["counters"].contains("reason"));
   CHECK(info["energy_sources"].is_array());
+  for (const char* key : {"energy_source", "core_mhz", "cpufreq_mhz", "celsius", "pi_flags"}) {
+    REQUIRE(info.contains(key));
+    if (info[key].is_null()) CHECK(info["missing"][key].is_string());
+  }
 }
 
 TEST_CASE("info --selftest checks every usable instruction set") {
@@ -159,6 +195,9 @@ TEST_CASE("info --selftest checks every usable instruction set") {
   REQUIRE(info["selftest"].is_array());
   CHECK(info["selftest"].size() == info["machine"]["isas_usable"].size());
   for (const json& test : info["selftest"]) CHECK(test["passed"] == true);
+  CHECK(info["counter_selftest"].size() == 8);
+  for (const json& test : info["counter_selftest"])
+    if (test["passed"].is_null()) CHECK(test["reason"].is_string());
 }
 
 TEST_CASE("claims of a marked run name its buffers") {
