@@ -65,20 +65,25 @@ ToolCount count_as(const std::string& name, const Estimate& estimate, const Grap
 ReportPart counting_part(const ToolCount& count) {
   Table table;
   table.columns = {{"term", "term"},
-                   {"value", "value", Unit::figure},
+                   {.key = "value", .title = "value", .unit = Unit::figure, .never_csv = true},
+                   csv_column("value"),
                    {"kind", "kind"},
                    {"layers", "layers", Unit::count, "", 0, 2},
                    {"most_in", "most in", Unit::path, "", 10, 1},
                    {"meaning", "meaning", Unit::text, "", 24}};
   table.columns.back().wraps = true;
   const std::string none;
-  table.rows.push_back({std::string("macs"), with_thousands(count.macs), none, none, none, std::string("ours")});
+  const auto line = [&](const char* term, std::string shown, int64_t value, const char* kind, Cell layers,
+                        std::string most_in, std::string meaning) {
+    table.rows.push_back({std::string(term), std::move(shown), value, std::string(kind), std::move(layers),
+                          std::move(most_in), std::move(meaning)});
+  };
+  line("macs", with_thousands(count.macs), count.macs, "", none, none, "ours");
   for (const TermSums::Sum& sum : count.terms)
-    table.rows.push_back({std::string(sum.term->key), with_sign(sum.value),
-                          std::string(sum.term->error ? "error" : "convention"), sum.layers, sum.most_in,
-                          std::string(sum.term->meaning)});
-  table.rows.push_back({std::string("printed"), with_thousands(count.printed), none, none, none,
-                        fmt::format("what {} prints", count.tool->name)});
+    line(sum.term->key, with_sign(sum.value), sum.value, sum.term->error ? "error" : "convention", sum.layers,
+         sum.most_in, sum.term->meaning);
+  line("printed", with_thousands(count.printed), count.printed, "", none, none,
+       fmt::format("what {} prints", count.tool->name));
   return {fmt::format("As {} counts: {}", count.tool->version, count.tool->quantity), std::move(table)};
 }
 

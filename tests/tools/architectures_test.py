@@ -227,6 +227,39 @@ class Sections(unittest.TestCase):
         points = document("elman_stack", "--sweep", "input.0=1,50")["sweep"]
         self.assertEqual(points[1]["macs"], 50 * points[0]["macs"])
 
+    def test_every_cost_has_its_why(self):
+        found = document("whisper_tiny")
+        coverage = found["coverage"]
+        self.assertEqual(coverage["exact"] + coverage["free"], len(found["layers"]))
+        self.assertEqual((coverage["approximate"], coverage["unknown"]), (0, 0))
+        self.assertTrue(all(entry["why"] for entry in coverage["ledger"]))
+        self.assertTrue(all("reason" in layer for layer in found["layers"] if layer["coverage"] == "free"))
+
+    def test_where_most_lives(self):
+        found = document("resnet18")
+        layers = {layer["name"]: layer["live_bytes"] for layer in found["layers"]}
+        peak = found["totals"]["peak_activation_bytes"]
+        self.assertEqual(max(layers.values()), peak)
+        self.assertEqual(layers[found["totals"]["peak_activation_layer"]], peak)
+        self.assertEqual(peak, 4 * (64 * 112 * 112 + 64 * 56 * 56))  # while the first map is pooled
+
+    def test_model_bytes(self):
+        found = document("resnet50")["model_bytes"]
+        elements = 25_557_032 + 53_120
+        self.assertEqual(found, {"elements": elements, "stored": 4 * elements, "fp32": 4 * elements,
+                                 "fp16": 2 * elements, "int8": elements})
+
+    def test_refusals(self):
+        for more in (("--depth", "0"), ("--plot", "macs"), ("--sweep", "batch=1", "--plot", "colour"),
+                     ("--sweep", "batch=1", "--energy"), ("--sweep", "nothing=1"), ("--grid", "5"),
+                     ("--energy", "--grid", "-1"), ("--what-if", "prune=2"), ("--sweep", "batch=1", "--seed", "1")):
+            done = tally("estimate", model("linear_100_10"), *more)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), f"{more}: {done.stderr}")
+        # A batch that the file's Reshape does not follow: named, with the point.
+        done = tally("estimate", model("gpt2_block"), "--sweep", "hidden.2=512", "--dim", "batch=1", "--dim", "sequence=8")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("at hidden.2=512: ", done.stderr)
+
     def test_widths(self):
         """No table is wider than 100 columns."""
         for name in ("resnet50", "whisper_tiny", "lstm_stack"):
