@@ -68,8 +68,9 @@ Sections asked_sections(const Options& options, const Estimate& estimate, const 
     if (sums.size() == 1) sections.notes.push_back("No node says to which module it belongs.");
   }
   nlohmann::ordered_json counts = nlohmann::ordered_json::array();
-  for (const std::string& tool : options.as) {
-    const ToolCount count = count_as(tool, estimate, graph);
+  const std::vector<ToolCount> other_tools = counts_as(options.as, estimate, graph);
+  if (other_tools.size() > 1) sections.parts.push_back(counting_summary_part(other_tools));
+  for (const ToolCount& count : other_tools) {
     sections.parts.push_back(counting_part(count));
     sections.notes.push_back(fmt::format("{}: {}", count.tool->version, count.tool->source));
     counts.push_back(counting_json(count));
@@ -147,12 +148,14 @@ int estimate_command(const Options& options) {
 /// What makes other tables than the layers'.
 void add_section_options(CLI::App& command, Options& options) {
   std::string tools;
-  for (const CountingTool& tool : counting_tools()) tools += (tools.empty() ? "" : ", ") + std::string(tool.name);
+  for (const CountingTool& tool : counting_tools()) tools += std::string(tool.name) + ", ";
   const std::vector<CLI::Option*> sections = {
       command.add_option("--depth", options.depth, "sums by scope, N levels deep")
           ->type_name("N")
           ->check(CLI::Range(1, 64).description("")),
-      command.add_option("--as", options.as, "the number that another tool would print, and why it differs: " + tools)
+      command
+          .add_option("--as", options.as,
+                      "the number that another tool would print, and why it differs: " + tools + "all")
           ->type_name("TOOL")
           ->delimiter(',')
           ->allow_extra_args(false),
@@ -201,7 +204,7 @@ void add_estimate(CLI::App& app, Action& action) {
       "  tally estimate lenet5.onnx\n"
       "  tally estimate bert.onnx --dim batch=1 --dim sequence=128\n"
       "  tally estimate resnet50.onnx --depth 2\n"
-      "  tally estimate resnet50.onnx --as fvcore,thop\n"
+      "  tally estimate resnet50.onnx --as all\n"
       "  tally estimate mobilenet.onnx --sweep batch=1,8,64 --plot macs\n"
       "  tally estimate resnet50.onnx --training --energy --what-if dtype=int8,prune=0.5\n"
       "  tally estimate resnet50.onnx --format csv --output layers.csv");
