@@ -72,8 +72,9 @@ Sections asked_sections(const Options& options, const Estimate& estimate, const 
     if (sums.size() == 1) sections.notes.push_back("No node says to which module it belongs.");
   }
   nlohmann::ordered_json counts = nlohmann::ordered_json::array();
-  for (const std::string& tool : options.as) {
-    const ToolCount count = count_as(tool, estimate, graph);
+  const std::vector<ToolCount> other_tools = counts_as(options.as, estimate, graph);
+  if (other_tools.size() > 1) sections.parts.push_back(counting_summary_part(other_tools));
+  for (const ToolCount& count : other_tools) {
     sections.parts.push_back(counting_part(count));
     sections.notes.push_back(fmt::format("{}: {}", count.tool->version, count.tool->source));
     counts.push_back(counting_json(count));
@@ -156,43 +157,46 @@ int estimate_command(const Options& options) {
   return options.sweep.empty() ? estimate_whole(options, load) : estimate_sweep(options, load);
 }
 
+/// What makes other tables than the layers'.
 void add_section_options(CLI::App& command, Options& options) {
-  command.add_option("--depth", options.depth, "sums by scope, N levels deep")
-      ->type_name("N")
-      ->check(CLI::Range(1, 64).description(""));
   std::string tools;
-  for (const CountingTool& tool : counting_tools()) tools += (tools.empty() ? "" : ", ") + std::string(tool.name);
-  command.add_option("--as", options.as, "the number that another tool would print, and why it differs: " + tools)
-      ->type_name("TOOL")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command.add_flag("--coverage", options.coverage, "which costs are exact, approximate, free or unknown, and why");
-  command
-      .add_option("--sweep", options.sweep,
-                  "estimates at several extents of a symbolic dimension, of batch, or of INPUT.AXIS; may be repeated")
-      ->type_name("NAME=N,N…")
-      ->allow_extra_args(false);
+  for (const CountingTool& tool : counting_tools()) tools += std::string(tool.name) + ", ";
+  const std::vector<CLI::Option*> sections = {
+      command.add_option("--depth", options.depth, "sums by scope, N levels deep")
+          ->type_name("N")
+          ->check(CLI::Range(1, 64).description("")),
+      command
+          .add_option("--as", options.as,
+                      "the number that another tool would print, and why it differs: " + tools + "all")
+          ->type_name("TOOL")
+          ->delimiter(',')
+          ->allow_extra_args(false),
+      command.add_flag("--coverage", options.coverage, "which costs are exact, approximate, free or unknown, and why"),
+      command.add_flag("--training", options.training, "what training holds: values, gradients, optimizers' states"),
+      command.add_flag("--energy", options.energy.asked, "modelled energy and CO₂ of an inference"),
+      command.add_option("--what-if", options.what_if, "smaller variants beside it: dtype=int8,prune=0.5,rank=0.25")
+          ->type_name("CHANGES")};
+  CLI::Option* sweep = command.add_option(
+      "--sweep", options.sweep,
+      "estimates at several extents of a symbolic dimension, of batch, or of INPUT.AXIS; may be repeated");
+  sweep->type_name("NAME=N,N…")->allow_extra_args(false);
+  for (CLI::Option* section : sections) sweep->excludes(section);
   command.add_option("--plot", options.plot, "draw a figure of the sweep as bars")
       ->type_name("FIGURE")
       ->check(CLI::IsMember(sweep_figures()).description(""))
-      ->needs("--sweep");
-  command.add_flag("--training", options.training, "what training holds: values, gradients, optimizers' states");
-  command.add_flag("--energy", options.energy.asked, "modelled energy and CO₂ of an inference");
-  command.add_option("--pj-per-mac", options.energy.pj_per_mac, "energy: picojoules a MAC, instead of the table's")
-      ->type_name("PJ")
-      ->check(CLI::Range(0.0, 1e9).description(""))
-      ->needs("--energy");
-  command.add_option("--pj-per-byte", options.energy.pj_per_byte, "energy: picojoules a byte, instead of the table's")
-      ->type_name("PJ")
-      ->check(CLI::Range(0.0, 1e9).description(""))
-      ->needs("--energy");
-  command.add_option("--grid", options.energy.grid_g_per_kwh, "energy: grams of CO₂ a kilowatt-hour")
-      ->type_name("G")
-      ->check(CLI::Range(0.0, 1e6).description(""))
-      ->capture_default_str()
-      ->needs("--energy");
-  command.add_option("--what-if", options.what_if, "smaller variants beside it: dtype=int8,prune=0.5,rank=0.25")
-      ->type_name("CHANGES");
+      ->needs(sweep);
+}
+
+void add_energy_options(CLI::App& command, EnergyOptions& energy) {
+  const auto add = [&](const char* name, auto& value, const char* what, const char* unit) {
+    return command.add_option(name, value, what)
+        ->type_name(unit)
+        ->check(CLI::Range(0.0, 1e9).description(""))
+        ->needs("--energy");
+  };
+  add("--pj-per-mac", energy.pj_per_mac, "energy: picojoules a MAC, instead of the table's", "PJ");
+  add("--pj-per-byte", energy.pj_per_byte, "energy: picojoules a byte, instead of the table's", "PJ");
+  add("--grid", energy.grid_g_per_kwh, "energy: grams of CO₂ a kilowatt-hour", "G")->capture_default_str();
 }
 
 }  // namespace
@@ -203,6 +207,7 @@ void add_estimate(CLI::App& app, Action& action) {
   add_model_argument(*command, options->model);
   command->add_flag("--allow-unknown", options->allow_unknown, "give operators of unknown cost a row without figures");
   add_section_options(*command, *options);
+  add_energy_options(*command, options->energy);
   command
       ->add_option("--machine", options->machine,
                    "predict the latency on a machine: its file, or a name that comes with the program")
@@ -215,7 +220,7 @@ void add_estimate(CLI::App& app, Action& action) {
       "  tally estimate lenet5.onnx\n"
       "  tally estimate bert.onnx --dim batch=1 --dim sequence=128\n"
       "  tally estimate resnet50.onnx --depth 2\n"
-      "  tally estimate resnet50.onnx --as fvcore,thop\n"
+      "  tally estimate resnet50.onnx --as all\n"
       "  tally estimate mobilenet.onnx --sweep batch=1,8,64 --plot macs\n"
       "  tally estimate resnet50.onnx --training --energy --what-if dtype=int8,prune=0.5\n"
       "  tally estimate lenet5.onnx --machine raspberry-pi-4\n"

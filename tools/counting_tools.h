@@ -19,6 +19,11 @@ struct ToolCount {
 /// Throws Error(usage) naming the tools where `name` is none, Error(limit) where its number exceeds 63 bits.
 ToolCount count_as(const std::string& name, const Estimate& estimate, const Graph& graph);
 
+/// The same of several; "all" stands for every tool.
+std::vector<ToolCount> counts_as(const std::vector<std::string>& names, const Estimate& estimate, const Graph& graph);
+
+/// Their numbers side by side.
+ReportPart counting_summary_part(const std::vector<ToolCount>& counts);
 /// From our MACs to the tool's number, a term a line.
 ReportPart counting_part(const ToolCount& count);
 nlohmann::ordered_json counting_json(const ToolCount& count);

@@ -11,12 +11,6 @@ namespace {
 
 constexpr Coverage kOrder[] = {Coverage::unknown, Coverage::approximate, Coverage::exact, Coverage::free};
 
-/// Views say why they are free by what they are; every other row carries its reason or its formula's source.
-std::string why(const NodeEstimate& row) {
-  if (!row.cost.reason.empty()) return row.cost.reason;
-  return row.cost.view ? "a view: moves no data" : row.cost.source;
-}
-
 int64_t layers_of(const std::vector<CoverageEntry>& ledger, Coverage coverage) {
   int64_t layers = 0;
   for (const CoverageEntry& entry : ledger) layers += entry.coverage == coverage ? entry.layers : 0;
@@ -39,13 +33,18 @@ std::string_view name_of(Coverage coverage) {
   return "unknown";
 }
 
+std::string why_covered(const NodeEstimate& row) {
+  if (!row.cost.reason.empty()) return row.cost.reason;
+  return row.cost.view ? "a view: moves no data" : row.cost.source;
+}
+
 std::vector<CoverageEntry> coverage_ledger(const Estimate& estimate) {
   std::vector<CoverageEntry> ledger;
   for (const Coverage coverage : kOrder) {
     std::map<std::pair<std::string, std::string>, size_t> places;
     for (const NodeEstimate& row : estimate.layers) {
       if (row.cost.coverage != coverage) continue;
-      const auto [it, is_new] = places.try_emplace({row.op, why(row)}, ledger.size());
+      const auto [it, is_new] = places.try_emplace({row.op, why_covered(row)}, ledger.size());
       if (is_new) ledger.push_back({coverage, row.op, it->first.second, 0, 0, row.name});
       ++ledger[it->second].layers;
       ledger[it->second].macs += row.cost.macs;

@@ -8,6 +8,9 @@ namespace tally::tools {
 /// "exact", "approximate", "free" or "unknown".
 std::string_view name_of(Coverage coverage);
 
+/// Why a row's cost is known as it is: the reason where there is one, else where its formula comes from.
+std::string why_covered(const NodeEstimate& row);
+
 /// Nodes of one operator whose costs are known in the same way for the same reason.
 struct CoverageEntry {
   Coverage coverage = Coverage::exact;

@@ -205,7 +205,8 @@ ordered_json estimate_document(const LoadedModel& loaded, const Estimate& estima
     layer["live_bytes"] = is_unknown(row) ? ordered_json() : ordered_json(row.live_bytes);
     layer["coverage"] = name_of(row.cost.coverage);
     if (!row.cost.source.empty()) layer["source"] = row.cost.source;
-    if (row.cost.coverage == Coverage::approximate) layer["reason"] = row.cost.reason;
+    if (row.cost.coverage == Coverage::approximate || row.cost.coverage == Coverage::free)
+      layer["reason"] = why_covered(row);
     if (is_unknown(row)) {
       for (const RowFigure& figure : kRowFigures) layer["missing"][figure.key] = row.cost.reason;
       layer["missing"]["live_bytes"] = row.cost.reason;

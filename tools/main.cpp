@@ -56,6 +56,14 @@ void refuse_unknown_command(const CLI::App& app, int argc, char** argv) {
   tally::fail("command", "'" + std::string(*word) + "'", "must be one of " + names, ErrorCode::usage);
 }
 
+/// Makes the stack as large as any command needs, while there is memory: growing it later, with the address space used
+/// up (ulimit -v), would be a segmentation fault in the middle of a run.
+[[gnu::noinline]] void grow_stack() {
+  constexpr size_t kBytes = size_t{512} << 10, kPage = 4096;
+  [[maybe_unused]] volatile char pages[kBytes];
+  for (size_t at = kBytes; at >= kPage; at -= kPage) pages[at - kPage] = 0;
+}
+
 /// Runs `command`; whatever goes wrong but for want of memory becomes one line on stderr and an exit code.
 template <class F>
 int reported(F command, bool quiet) {
@@ -90,6 +98,7 @@ int guarded(F command, bool quiet) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  grow_stack();
   CLI::App app("Tally: runs ONNX models on the CPU and counts what every layer should cost, did and took.", "tally");
   tally::tools::Action action;
   const bool quiet = std::any_of(argv + 1, argv + argc, [](const char* argument) {

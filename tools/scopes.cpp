@@ -75,7 +75,16 @@ struct Tree {
 
 }  // namespace
 
-std::string ScopeSum::name() const { return path.substr(path.rfind('/') + 1); }
+std::string ScopeSum::name() const {
+  const size_t slash = path.rfind('/');
+  const std::string last = path.substr(slash + 1);
+  if (slash == std::string::npos || slash == 0) return last;
+  const size_t before = path.rfind('/', slash - 1);
+  const std::string parent = path.substr(before + 1, slash - before - 1) + ".";
+  const bool repeats = last.size() > parent.size() && last.starts_with(parent);
+  // "layer1.0" says more than "0".
+  return repeats && (last[parent.size()] < '0' || last[parent.size()] > '9') ? last.substr(parent.size()) : last;
+}
 
 std::vector<ScopeSum> scope_sums(const Estimate& estimate, int depth) {
   Tree tree;

@@ -13,7 +13,7 @@ struct ScopeSum {
   int64_t bytes_read = 0, bytes_weights = 0, bytes_written = 0;
   int64_t peak_live_bytes = 0;  ///< the most that lives while one of its nodes runs
 
-  std::string name() const;  ///< the last component
+  std::string name() const;  ///< the last component, without the name of the one before where it repeats it
 };
 
 /// Scopes down to `depth` components, each before those within it, in order of first use; the model itself first. A

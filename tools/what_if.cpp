@@ -20,10 +20,8 @@ bool has_weights(NodeKind kind) {
          kind == NodeKind::recurrent || kind == NodeKind::embedding;
 }
 
-/// value · a/b, rounded down.
-int64_t scaled(int64_t value, int64_t a, int64_t b) {
-  return b == 0 ? value : static_cast<int64_t>(static_cast<__int128>(value) * a / b);
-}
+/// ⌊value · a/b⌋ without the product of all.
+int64_t scaled(int64_t value, int64_t a, int64_t b) { return b == 0 ? value : value / b * a + value % b * a / b; }
 
 /// Which tensors lose channels.
 struct Pruning {

@@ -44,6 +44,17 @@ TEST_CASE("scopes: every node in all that it lies in, nested in order of first u
   check(3, "/a/a.1", 2, 1, 4, 7);
   check(4, "/b", 1, 1, 2, 9);
   CHECK(sums[3].name() == "a.1");
+  const auto name = [](const char* path) {
+    ScopeSum sum;
+    sum.path = path;
+    return sum.name();
+  };
+  CHECK(name("/decoder/decoder.ln") == "ln");
+  CHECK(name("/decoder/encoder.ln") == "encoder.ln");
+  CHECK(name("/a/a.") == "a.");
+  CHECK(name("/a/a") == "a");
+  CHECK(name("/") == "");
+  CHECK(name("") == "");
   CHECK(scope_sums(estimate, 1).size() == 3);
   CHECK(scope_sums(estimate, 9).size() == 6);
 }
