@@ -156,6 +156,27 @@ TEST_CASE("reductions of infinities and huge values") {
   CHECK(std::isnan(result_of("ReduceMax", {float_tensor({3}, {1, NAN, 2}), axes})[0]));
 }
 
+TEST_CASE("reductions over all pixels run in both layouts, every ISA") {
+  const std::vector<double> x = random_values(2 * 32 * 5 * 7, 4);
+  for (const char* op : {"ReduceMean", "ReduceMax", "ReduceL2"})
+    for (const bool keep : {true, false}) {
+      GraphMaker g;
+      g.input("x", float_tensor({2, 32, 5, 7}, x));
+      g.node(op, {"x"}, "y", {{"axes", std::vector<int64_t>{-1, 2}}, {"keepdims", int64_t{keep}}}, 13).output("y");
+      for (const Isa isa : usable_isas()) {
+        const Ran plain = run_graph(g, isa);
+        size_t ways = 0;
+        run_every_candidate(g, isa, [&](const Ran& ran) {
+          ++ways;
+          CHECK(ran.outputs[0].shape() == plain.outputs[0].shape());
+          const std::vector<double> y = ran.outputs[0].to_double(), wanted = plain.outputs[0].to_double();
+          for (size_t i = 0; i < y.size(); ++i) CHECK(y[i] == doctest::Approx(wanted[i]).epsilon(1e-5));
+        });
+        CHECK(ways == 2);
+      }
+    }
+}
+
 TEST_CASE("ArgMax and ArgMin") {
   const Tensor x = float_tensor({2, 3}, {1, 5, 5, -2, 0, -2});
   CHECK(result_of("ArgMax", {x}, {{"axis", int64_t{1}}}) == std::vector<double>{1, 1});
