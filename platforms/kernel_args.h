@@ -316,6 +316,28 @@ struct AttentionArgs {
   }
 };
 
+/// Rotary embedding (Su et al. 2021, eq. 34): pairs (x1, x2) of a row's first `rotated` elements turned by the angle of
+/// the row's position, y1 = cos·x1 − sin·x2, y2 = sin·x1 + cos·x2; the elements behind them are copied. Pairs are the
+/// two halves of the rotated elements, or neighbours (`interleaved`). Rows run over three loops; loop d takes x on by
+/// x_stride[d], y by y_stride[d] and the position by position[d]. A position has one row of each table: rotated / 2
+/// elements, one a pair, or with `wide` `rotated` elements, one for each of x. With `ids` the position is
+/// ids[position], negative ones counted from the end, brought into [0, positions). y may equal x where their strides
+/// do. Items: indices of the first two loops.
+inline constexpr int kRotaryLoops = 3;
+struct RotaryArgs {
+  const float* x = nullptr;
+  const float* cos = nullptr;
+  const float* sin = nullptr;
+  const int64_t* ids = nullptr;  ///< or null
+  float* y = nullptr;
+  int64_t size[kRotaryLoops] = {1, 1, 1};
+  int64_t x_stride[kRotaryLoops] = {}, y_stride[kRotaryLoops] = {}, position[kRotaryLoops] = {};
+  int64_t width = 0, rotated = 0;
+  int64_t positions = 0;  ///< rows of the tables; with ids only
+  bool interleaved = false, wide = false;
+  int64_t items() const { return size[0] * size[1]; }
+};
+
 // ------------------------------------------------------------------------------------------------ reductions and norms
 
 enum class ReduceOp : uint8_t { sum, sum_abs, sum_squares, max, min };

@@ -69,6 +69,18 @@ Planned planned_softmax(const SoftmaxArgs& args, const Geometry& geometry) {
   return finished(p);
 }
 
+/// Without FMA four products a pair, ⌈rotated/2 / L⌉·L pairs a row. A row reads one of each table.
+Planned planned_rotary(const RotaryArgs& args, bool ids, const Geometry& geometry) {
+  Planned p;
+  const int64_t rows = args.size[0] * args.size[1] * args.size[2];
+  if (!geometry.has_fma) p.tally.lane_fma_other = 4 * rows * round_up(args.rotated / 2, geometry.lanes);
+  const int64_t table = args.wide ? args.rotated : args.rotated / 2;
+  p.loaded_activations = kFloatBytes * rows * args.width;
+  p.loaded_weights = rows * (kFloatBytes * 2 * table + (ids ? int64_t{sizeof *args.ids} : 0));
+  p.stored_outputs = kFloatBytes * rows * args.width;
+  return finished(p);
+}
+
 /// Every element once in, once out.
 Planned planned_copy(const CopyArgs& args) {
   Planned p;
