@@ -258,7 +258,8 @@ struct ChannelAffineArgs {
   int64_t items() const { return (rows + kAffineRows - 1) / kAffineRows; }
 };
 
-/// y[r, j] = exp(x[r, j] − max_r) / Σ_j exp(x[r, j] − max_r) over `width` elements with stride `stride`;
+/// y[r, j] = exp(x[r, j] − max_r) / Σ_j exp(x[r, j] − max_r) over `width` elements with stride `stride`, or with `log`
+/// its logarithm, (x[r, j] − max_r) − ln Σ_j exp(x[r, j] − max_r);
 /// row r starts at (r / inner)·width·inner + r % inner, stride = inner. y may equal x.
 /// Items: rows where inner = 1, else blocks of kSoftmaxRows rows of one outer index r / inner (whole vectors, so that
 /// no division of the work changes what is executed).
@@ -267,6 +268,7 @@ struct SoftmaxArgs {
   const float* x = nullptr;
   float* y = nullptr;
   int64_t rows = 0, width = 0, inner = 1;
+  bool log = false;
   int64_t items() const { return inner == 1 ? rows : rows / inner * ((inner + kSoftmaxRows - 1) / kSoftmaxRows); }
 };
 
