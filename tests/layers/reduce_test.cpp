@@ -193,6 +193,42 @@ TEST_CASE("ArgMax and ArgMin") {
         "ArgMax 'y': input of shape 2x0 must not be empty along the axis");
 }
 
+TEST_CASE("ArgMax, ArgMin and CumSum along an axis before many others") {
+  constexpr int64_t kOuter = 2, kWidth = 5, kInner = 131;
+  std::vector<double> x = random_values(kOuter * kWidth * kInner, 3);
+  for (double& v : x) v = std::round(4 * v);  // with ties
+  const Tensor t = float_tensor({kOuter, kWidth, kInner}, x);
+  for (const bool largest : {true, false})
+    for (const bool last : {true, false}) {
+      std::vector<double> expected;
+      for (int64_t o = 0; o < kOuter; ++o)
+        for (int64_t i = 0; i < kInner; ++i) {
+          const auto at = [&](int64_t j) { return x[static_cast<size_t>((o * kWidth + j) * kInner + i)]; };
+          int64_t best = 0;
+          for (int64_t j = 1; j < kWidth; ++j)
+            if ((largest ? at(j) > at(best) : at(j) < at(best)) || (last && at(j) == at(best))) best = j;
+          expected.push_back(static_cast<double>(best));
+        }
+      CHECK(result_of(largest ? "ArgMax" : "ArgMin", {t},
+                      {{"axis", int64_t{1}}, {"select_last_index", int64_t{last}}}) == expected);
+    }
+  for (const bool exclusive : {true, false})
+    for (const bool reverse : {true, false}) {
+      std::vector<double> expected(x.size());
+      for (int64_t o = 0; o < kOuter; ++o)
+        for (int64_t i = 0; i < kInner; ++i) {
+          double sum = 0;
+          for (int64_t j = 0; j < kWidth; ++j) {
+            const auto at = static_cast<size_t>((o * kWidth + (reverse ? kWidth - 1 - j : j)) * kInner + i);
+            expected[at] = exclusive ? sum : sum + x[at];
+            sum += x[at];
+          }
+        }
+      CHECK(result_of("CumSum", {t, typed_tensor(DType::i64, {}, {1})},
+                      {{"exclusive", int64_t{exclusive}}, {"reverse", int64_t{reverse}}}) == expected);
+    }
+}
+
 TEST_CASE("CumSum: inclusive, exclusive, from the end") {
   const Tensor x = float_tensor({2, 3}, {1, 2, 3, 4, 5, 6}), axis = typed_tensor(DType::i32, {}, {1});
   const auto sums = [&](int64_t exclusive, int64_t reverse) {
