@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "tally/engine/placement.h"
+#include "tally/engine/reorder.h"
 
 namespace tally {
 
@@ -15,7 +16,7 @@ constexpr int kLayouts = 2;
 
 class Chooser {
  public:
-  Chooser(const TypedGraph& graph, const KernelTable& kernels) : graph_(graph) {
+  Chooser(const TypedGraph& graph, const KernelTable& kernels) : graph_(graph), geometry_(kernels.geometry) {
     const PlanContext context{&kernels};
     for (const TypedNode& node : graph.nodes) candidates_.push_back(list_candidates(context, node));
     index_values();
@@ -82,14 +83,14 @@ class Chooser {
 
   double reorder(ValueId id, Layout from, Layout to) const {
     if (from == to) return 0;
-    return reorderable(id) ? reorder_cycles(graph_.values[static_cast<size_t>(id)].shape) : kNever;
+    return reorderable(id) ? reorder_cycles(graph_.values[static_cast<size_t>(id)].shape, geometry_) : kNever;
   }
 
   /// best_[v][l]: least planned cycles, up to a constant, of having value v in layout l.
   void forward() {
     best_.assign(graph_.values.size(), {0, kNever});
     for (size_t v = 0; v < best_.size(); ++v)
-      if (reorderable(static_cast<ValueId>(v))) best_[v][1] = reorder_cycles(graph_.values[v].shape);
+      if (reorderable(static_cast<ValueId>(v))) best_[v][1] = reorder_cycles(graph_.values[v].shape, geometry_);
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const TypedNode& node = graph_.nodes[i];
       if (node.dead) continue;
@@ -194,6 +195,7 @@ class Chooser {
   }
 
   const TypedGraph& graph_;
+  const Geometry& geometry_;
   std::vector<std::vector<Candidate>> candidates_;
   std::vector<std::pair<int, int>> producer_;
   std::vector<std::vector<Use>> uses_;
@@ -203,9 +205,8 @@ class Chooser {
 
 }  // namespace
 
-double reorder_cycles(const Shape& shape) {
-  // Two cycles an element covers the transposition and the cache lines; 60 for the step.
-  return 60 + 2.0 * static_cast<double>(element_count(shape));
+double reorder_cycles(const Shape& shape, const Geometry& geometry) {
+  return 60 + transposed_element_cycles(geometry) * static_cast<double>(element_count(shape));  // 60 for the step
 }
 
 std::vector<Candidate> choose_candidates(const TypedGraph& graph, const KernelTable& kernels) {

@@ -5,7 +5,7 @@
 namespace tally {
 
 /// Planned cost in cycles of rewriting a tensor from one layout to another.
-double reorder_cycles(const Shape& shape);
+double reorder_cycles(const Shape& shape, const Geometry& geometry);
 
 /// For every node of the graph (dead ones and views included, whose candidate only carries layouts): how it will run.
 /// Minimises the planned cycles of kernels and reorders over the whole graph: dynamic programming in topological order,

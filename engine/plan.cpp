@@ -295,7 +295,7 @@ class Planner final : public Preparation {
     row.layouts = layout == Layout::plain ? "channels_last→plain" : "plain→channels_last";
     begin_row(std::move(row));
     add_copy(reorder_args(value.shape, from, layout, kernels_.geometry.channel_pad), source, target,
-             reorder_cycles(value.shape));
+             reorder_cycles(value.shape, kernels_.geometry));
     finish_moving_row("reorder");
   }
 

@@ -6,6 +6,7 @@
 #include "tally/layers/formula.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
+#include "tally/layers/operand.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/stream_axes.h"
 #include "tally/platforms/cost_model.h"
@@ -17,11 +18,9 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-bool given(Operands in, int i) { return static_cast<size_t>(i) < in.size() && in[static_cast<size_t>(i)].present; }
-
 /// The one element of a constant operand; `absent` where it is not given, nothing where it is known at run time only.
 std::optional<float> limit(Operands in, int i, float absent) {
-  if (!given(in, i)) return absent;
+  if (!has_operand(in, i)) return absent;
   const Tensor* value = in[static_cast<size_t>(i)].constant;
   if (value == nullptr || !value->has_data()) return {};
   return value->values<float>()[0];
@@ -100,7 +99,7 @@ std::vector<TensorType> Unary::infer(Operands in) const {
     fail(label(), text("X of type ", name_of(type)),
          integers ? "must be a number" : "must be float16, bfloat16, float32 or float64");
   for (int i : {kMin, kMax}) {
-    if (!given(in, i)) continue;
+    if (!has_operand(in, i)) continue;
     const Operand& operand = in[static_cast<size_t>(i)];
     const char* name = i == kMin ? "min" : "max";
     if (operand.dtype != type)
@@ -208,7 +207,7 @@ void Unary::prepare(const Candidate& candidate, Preparation& p) const {
 void Unary::prepare_host(Preparation& p) const {
   const Operands in = p.inputs();
   const int64_t n = element_count(in[kX].shape);
-  const bool has_min = given(in, kMin), has_max = given(in, kMax);
+  const bool has_min = has_operand(in, kMin), has_max = has_operand(in, kMax);
   with_number_type(in[kX].dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     Limits<T> fixed = no_limits<T>();

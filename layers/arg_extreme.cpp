@@ -1,5 +1,7 @@
 // ArgMax, ArgMin: the index along one axis of the largest or smallest element, of several the first, or the last with
 // select_last_index. NaN counts as neither. ONNX ArgMax and ArgMin, opset 1 to 24.
+#include <algorithm>
+
 #include "tally/layers/formula.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
@@ -17,6 +19,32 @@ auto comparable(T v) {
     return v;
   else
     return to_sum(v);
+}
+
+/// Neighbouring columns that are searched together, row by row as they lie.
+constexpr int64_t kColumns = 64;
+
+/// The index among `width` elements, `stride` apart, of the extreme of each of n neighbouring columns.
+template <bool largest, bool last, class T>
+void find_extremes(const T* x, int64_t width, int64_t stride, int64_t n, int64_t* y) {
+  using Value = decltype(comparable(T{}));
+  Value best[kColumns];
+  int64_t at[kColumns] = {};
+  for (int64_t c = 0; c < n; ++c) best[c] = comparable(x[c]);
+  for (int64_t j = 1; j < width; ++j)
+    for (int64_t c = 0; c < n; ++c) {
+      const Value value = comparable(x[j * stride + c]);
+      const bool better = (largest ? value > best[c] : value < best[c]) || (last && value == best[c]);
+      best[c] = better ? value : best[c];
+      at[c] = better ? j : at[c];
+    }
+  for (int64_t c = 0; c < n; ++c) y[c] = at[c];
+}
+
+template <class T>
+auto extremes_of(bool largest, bool last) {
+  if (largest) return last ? find_extremes<true, true, T> : find_extremes<true, false, T>;
+  return last ? find_extremes<false, true, T> : find_extremes<false, false, T>;
 }
 
 class ArgExtreme final : public Layer {
@@ -68,23 +96,20 @@ class ArgExtreme final : public Layer {
     const int64_t n = element_count(x.shape);
     if (n == 0) return;
     const auto d = static_cast<size_t>(axis(p.inputs()));
-    const int64_t width = x.shape[d], inner = row_major_strides(x.shape)[d], rows = n / width;
+    const int64_t width = x.shape[d], inner = row_major_strides(x.shape)[d], outer = n / width / inner;
+    const int64_t rows = outer * inner;
     with_number_type(x.dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      const auto run = [=, largest = largest_, last = last_](const std::vector<std::byte*>& at, int64_t, int64_t,
-                                                             Tally* tally) noexcept {
+      const auto run = [=, find = extremes_of<T>(largest_, last_)](const std::vector<std::byte*>& at, int64_t, int64_t,
+                                                                   Tally* tally) noexcept {
         int64_t read = 0;
-        for (int64_t row = 0; row < rows; ++row) {
-          const T* v = reinterpret_cast<const T*>(at[0]) + row / inner * width * inner + row % inner;
-          int64_t best = 0;
-          for (int64_t j = 1; j < width; ++j) {
-            const auto candidate_value = comparable(v[j * inner]), found = comparable(v[best * inner]);
-            const bool better = largest ? candidate_value > found : candidate_value < found;
-            if (better || (last && candidate_value == found)) best = j;
+        for (int64_t o = 0; o < outer; ++o)
+          for (int64_t c = 0; c < inner; c += kColumns) {
+            const int64_t columns = std::min(kColumns, inner - c);
+            find(reinterpret_cast<const T*>(at[0]) + o * width * inner + c, width, inner, columns,
+                 reinterpret_cast<int64_t*>(at[1]) + o * inner + c);
+            read += width * columns;
           }
-          reinterpret_cast<int64_t*>(at[1])[row] = best;
-          read += width;
-        }
         if (!tally) return;
         tally->bytes_loaded += read * int64_t{sizeof(T)};
         tally->bytes_stored += rows * int64_t{sizeof(int64_t)};

@@ -6,6 +6,7 @@
 
 #include "tally/engine/layer.h"
 #include "tally/engine/preparation.h"
+#include "tally/layers/operand.h"
 
 namespace tally {
 
@@ -91,11 +92,6 @@ class Attention : public Layer {
 
   AttentionSpec spec_;
 };
-
-/// True where operand `input` is given.
-inline bool has_operand(Operands in, int input) {
-  return static_cast<size_t>(input) < in.size() && in[static_cast<size_t>(input)].present;
-}
 
 /// The axis of an operand in `layout` and of this rank along which its rows (queries, keys) run.
 int row_axis(HeadLayout layout, size_t rank);

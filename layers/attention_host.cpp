@@ -53,7 +53,7 @@ struct HostAttention {
   bool masked = false, counted = false;
   Read read_q = nullptr, read_v = nullptr, read_mask = nullptr;
   Write write_y = nullptr, write_qk = nullptr;
-  Tally moved;
+  int64_t q_bytes = 0, v_bytes = 0, mask_bytes = 0;  ///< of an element
 
   double capped(double score) const noexcept {
     return spec.softcap > 0 ? spec.softcap * std::tanh(score / spec.softcap) : score;
@@ -61,47 +61,89 @@ struct HostAttention {
 
   /// operands: q k v mask counts y qk row
   void operator()(const std::vector<std::byte*>& p, int64_t, int64_t, Tally* tally) const noexcept {
+    Tally done;
     for (int64_t b = 0; b < x.B; ++b)
       for (int64_t h = 0; h < x.H; ++h)
-        for (int64_t i = 0; i < x.N; ++i) row(p, b, h, i);
-    if (tally) *tally += moved;
+        for (int64_t i = 0; i < x.N; ++i) row(p, b, h, i, done);
+    if (tally) *tally += done;
   }
 
-  void row(const std::vector<std::byte*>& p, int64_t b, int64_t h, int64_t i) const noexcept {
+  void row(const std::vector<std::byte*>& p, int64_t b, int64_t h, int64_t i, Tally& done) const noexcept {
+    const int64_t seen = make_scores(p, b, h, i, done);
+    make_weights(p, ((b * x.H + h) * x.N + i) * x.M, done);
+    const int64_t values = add_values(p, b, h, i, done);
+    done.macs += seen * (x.d + values);
+  }
+
+  /// score[j] of every key. Returns the keys that the query is not known beforehand not to see.
+  int64_t make_scores(const std::vector<std::byte*>& p, int64_t b, int64_t h, int64_t i, Tally& done) const noexcept {
     auto* score = reinterpret_cast<double*>(p[7]);
     const int64_t g = h / (x.H / x.G), out = ((b * x.H + h) * x.N + i) * x.M;
     const int64_t keys = counted ? reinterpret_cast<const int64_t*>(p[4])[b] : x.M;
     const int64_t offset = x.P > 0 || !counted ? x.P : keys - x.N;
     const int64_t q = first[0] + b * at.q_batch + h * at.q_head + i * at.q_row;
-    double largest = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < x.M; ++j) {
+    int64_t j = 0, products = 0, unseen = 0, masks = 0;
+    for (; j < x.M; ++j) {
       const int64_t k = first[1] + b * at.k_batch + g * at.k_head + j * at.k_row;
       double s = 0;
-      for (int64_t c = 0; c < x.d; ++c) s += read_q(p[0], q + c) * read_q(p[1], k + c);
+      int64_t c = 0;
+      for (; c < x.d; ++c) s += read_q(p[0], q + c) * read_q(p[1], k + c);
+      products += c;
       s *= scale;
-      if (write_qk && spec.qk_mode == 0) write_qk(p[6], out + j, s);
+      put_score(p, 0, out + j, s, done);
       s = capped(s);
-      if (write_qk && spec.qk_mode == 1) write_qk(p[6], out + j, s);
-      if (masked)
-        s += j < mask.columns ? read_mask(p[3], b * mask.batch + h * mask.head + i * mask.row + j * mask.key)
-                              : -INFINITY;
-      if (j >= keys || (spec.causal && j - i > offset)) s = -INFINITY;
-      if (write_qk && spec.qk_mode == 2) write_qk(p[6], out + j, s);
+      put_score(p, 1, out + j, s, done);
+      if (masked && j < mask.columns) {
+        s += read_mask(p[3], b * mask.batch + h * mask.head + i * mask.row + j * mask.key);
+        ++masks;
+      } else if (masked) {
+        s = -INFINITY;
+      }
+      const bool later = spec.causal && j - i > offset;
+      if (j >= keys || later) s = -INFINITY;
+      unseen += later && !counted;
+      put_score(p, 2, out + j, s, done);
       score[j] = s;
-      largest = std::max(largest, s);
     }
+    done.bytes_loaded += 2 * products * q_bytes + masks * mask_bytes + (counted ? 8 : 0);
+    return j - unseen;
+  }
+
+  /// Output 3 is what comes after stage `mode`.
+  void put_score(const std::vector<std::byte*>& p, int mode, int64_t at, double value, Tally& done) const noexcept {
+    if (!write_qk || spec.qk_mode != mode) return;
+    write_qk(p[6], at, value);
+    done.bytes_stored += q_bytes;
+  }
+
+  /// The softmax of the row of scores, which begins at element `out` of output 3.
+  void make_weights(const std::vector<std::byte*>& p, int64_t out, Tally& done) const noexcept {
+    auto* score = reinterpret_cast<double*>(p[7]);
+    double largest = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < x.M; ++j) largest = std::max(largest, score[j]);
     for (int64_t j = 0; j < x.M; ++j) sum += score[j] = std::exp(score[j] - largest);
     for (int64_t j = 0; j < x.M; ++j) {
       score[j] /= sum;
-      if (write_qk && spec.qk_mode == 3) write_qk(p[6], out + j, score[j]);
+      put_score(p, 3, out + j, score[j], done);
     }
-    const int64_t y = b * at.y_batch + h * at.y_head + i * at.y_row;
-    for (int64_t c = 0; c < x.e; ++c) {
+  }
+
+  /// Returns the elements of the sum of values.
+  int64_t add_values(const std::vector<std::byte*>& p, int64_t b, int64_t h, int64_t i, Tally& done) const noexcept {
+    const auto* score = reinterpret_cast<const double*>(p[7]);
+    const int64_t g = h / (x.H / x.G), y = b * at.y_batch + h * at.y_head + i * at.y_row;
+    int64_t c = 0, products = 0;
+    for (; c < x.e; ++c) {
       double value = 0;
-      for (int64_t j = 0; j < x.M; ++j)
+      int64_t j = 0;
+      for (; j < x.M; ++j)
         value += score[j] * read_v(p[2], first[2] + b * at.v_batch + g * at.v_head + j * at.v_row + c);
+      products += j;
       write_y(p[5], y + c, value);
     }
+    done.bytes_loaded += products * v_bytes;
+    done.bytes_stored += c * q_bytes;
+    return c;
   }
 };
 
@@ -138,7 +180,9 @@ void prepare_attention_host(const AttentionTask& task, const Candidate& candidat
   if (task.wants(Attention::kQk)) run.write_qk = run.write_y;
 
   const auto bytes_of_input = [&](int i) { return int64_t{bits_of(task.in[static_cast<size_t>(i)].dtype)} / 8; };
-  const int64_t q_bytes = bytes_of_input(Attention::kQ), v_bytes = bytes_of_input(Attention::kV);
+  const int64_t q_bytes = run.q_bytes = bytes_of_input(Attention::kQ);
+  const int64_t v_bytes = run.v_bytes = bytes_of_input(Attention::kV);
+  if (run.masked) run.mask_bytes = bytes_of_input(Attention::kMask);
   const int64_t scores = x.B * x.H * run.x.N * x.M;
   Planned planned;
   planned.tally.macs = scores * (x.d + x.e) - (task.spec.causal && !run.counted ? causal_products(run.at) : 0);
@@ -151,13 +195,11 @@ void prepare_attention_host(const AttentionTask& task, const Candidate& candidat
   loads(scores * x.e * v_bytes, v.constant);
   if (run.masked) {
     const int64_t columns = std::min(run.mask.columns, x.M);
-    loads(x.B * x.H * run.x.N * columns * bytes_of_input(Attention::kMask),
-          task.in[Attention::kMask].constant != nullptr);
+    loads(x.B * x.H * run.x.N * columns * run.mask_bytes, task.in[Attention::kMask].constant != nullptr);
   }
   if (run.counted) loads(8 * x.B * x.H * run.x.N, task.in[Attention::kSeqLen].constant != nullptr);
   planned.stored_outputs = planned.tally.bytes_stored =
       x.B * x.H * x.N * x.e * q_bytes + (run.write_qk ? scores * q_bytes : 0);
-  run.moved = planned.tally;
 
   const auto id = [&](bool there, int input) { return there ? p.input(input).buffer : -1; };
   const BufferId row = p.add_scratch(static_cast<size_t>(8 * x.M));

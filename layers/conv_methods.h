@@ -4,6 +4,7 @@
 
 #include "tally/engine/preparation.h"
 #include "tally/layers/conv.h"
+#include "tally/layers/operand.h"
 
 namespace tally {
 
@@ -20,7 +21,7 @@ struct ConvTask {
   bool channels_inner = false;  ///< X is plain with channels innermost
   std::optional<OutputGrid> grid = {};
 
-  bool has_bias() const { return in.size() > Conv::kB && in[Conv::kB].present; }
+  bool has_bias() const { return has_operand(in, Conv::kB); }
   bool constant_weights() const { return in[Conv::kW].constant && (!has_bias() || in[Conv::kB].constant); }
   /// Y is a single pixel.
   bool point() const;

@@ -2,6 +2,7 @@
 // The ways to run a transposed convolution, one file each. A new one is its file and its row in conv_transpose.cpp.
 #include "tally/engine/preparation.h"
 #include "tally/layers/conv_transpose.h"
+#include "tally/layers/operand.h"
 
 namespace tally {
 
@@ -11,7 +12,7 @@ struct TransposeTask {
   Epilogue epilogue;
   Operands in;
 
-  bool has_bias() const { return in.size() > ConvTranspose::kB && in[ConvTranspose::kB].present; }
+  bool has_bias() const { return has_operand(in, ConvTranspose::kB); }
   /// A candidate of this task with the data operands in the given layouts.
   Candidate candidate(const char* kernel, Layout x, Layout y, double cycles) const;
   /// Products that are not cropped.

@@ -3,17 +3,12 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "tally/engine/reorder.h"
 #include "tally/layers/placement.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_map.h"
 
 namespace tally {
-
-namespace {
-
-constexpr double kCyclesPerStridedElement = 2;
-
-}  // namespace
 
 namespace {
 
@@ -111,7 +106,14 @@ double copy_cycles(const CopyArgs& args, const Geometry& geometry) {
   const bool adjacent = args.size[last] == 1 || (args.x_stride[last] == 1 && args.y_stride[last] == 1);
   if (adjacent) return planned_cycles(geometry, planned, kStepCycles);
   const double elements = static_cast<double>(planned.tally.bytes_stored) / args.element_bytes;
-  return kCyclesPerStridedElement * elements + kStepCycles;
+  // Adjacent elements on either side, though not along the same loop, make a transposition in register blocks.
+  const auto adjacent_on = [&](const int64_t(&stride)[kCopyRank]) {
+    for (int d = 0; d <= last; ++d)
+      if (args.size[d] > 1 && stride[d] == 1) return true;
+    return false;
+  };
+  const bool transposed = args.element_bytes == 4 && adjacent_on(args.x_stride) && adjacent_on(args.y_stride);
+  return (transposed ? transposed_element_cycles(geometry) : kStridedElementCycles) * elements + kStepCycles;
 }
 
 void add_copy_step(Preparation& preparation, const CopyArgs& args, const CopyEnd& x, const CopyEnd& y) {

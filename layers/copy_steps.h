@@ -31,8 +31,7 @@ std::vector<CopyPart> copy_parts(std::vector<CopyLoop> loops, int64_t element_by
 inline constexpr int64_t kFillRow = 256;
 std::vector<CopyPart> fill_parts(std::vector<CopyLoop> loops, int64_t element_bytes, const std::string& who);
 
-/// Planned cycles: those of the bytes moved where rows are adjacent on both sides, else 2 an element as measured for
-/// changes of layout.
+/// Planned cycles: those of the bytes moved where rows are adjacent on both sides, else those of engine/reorder.h.
 double copy_cycles(const CopyArgs& args, const Geometry& geometry);
 
 /// One side of a copy.

@@ -1,5 +1,7 @@
 // CumSum: y_j = Σ x_k over k ≤ j along one axis (k < j with `exclusive`; from the end with `reverse`). ONNX CumSum,
 // opset 11 to 24. Reals are summed in double, integers wrap.
+#include <algorithm>
+
 #include "tally/layers/formula.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
@@ -9,6 +11,21 @@
 namespace tally {
 
 namespace {
+
+/// Neighbouring columns that are summed together, row by row as they lie.
+constexpr int64_t kColumns = 64;
+
+/// Running sums of n neighbouring columns of `width` elements, `stride` apart (from the last on where it is negative).
+template <class T>
+void sum_columns(const T* x, T* y, int64_t width, int64_t stride, int64_t n, bool exclusive) {
+  SumOf<T> sum[kColumns] = {};
+  for (int64_t j = 0; j < width; ++j)
+    for (int64_t c = 0; c < n; ++c) {
+      const SumOf<T> before = sum[c];
+      sum[c] += to_sum(x[j * stride + c]);
+      y[j * stride + c] = from_sum<T>(exclusive ? before : sum[c]);
+    }
+}
 
 class CumSum final : public Layer {
  public:
@@ -53,23 +70,20 @@ class CumSum final : public Layer {
     const int64_t n = element_count(x.shape);
     if (n == 0) return;
     const size_t d = axis(p.inputs());
-    const int64_t width = x.shape[d], inner = row_major_strides(x.shape)[d], rows = n / width;
+    const int64_t width = x.shape[d], inner = row_major_strides(x.shape)[d], outer = n / width / inner;
     with_number_type(x.dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;
       const auto run = [=, exclusive = exclusive_, reverse = reverse_](const std::vector<std::byte*>& at, int64_t,
                                                                        int64_t, Tally* tally) noexcept {
         int64_t done = 0;
-        for (int64_t row = 0; row < rows; ++row) {
-          const int64_t first = row / inner * width * inner + row % inner;
-          SumOf<T> sum = 0;
-          for (int64_t j = 0; j < width; ++j, ++done) {
-            const int64_t i = first + (reverse ? width - 1 - j : j) * inner;
-            const SumOf<T> value = to_sum(reinterpret_cast<const T*>(at[0])[i]);
-            if (!exclusive) sum += value;
-            reinterpret_cast<T*>(at[1])[i] = from_sum<T>(sum);
-            if (exclusive) sum += value;
+        const int64_t begin = reverse ? (width - 1) * inner : 0, stride = reverse ? -inner : inner;
+        for (int64_t o = 0; o < outer; ++o)
+          for (int64_t c = 0; c < inner; c += kColumns) {
+            const int64_t columns = std::min(kColumns, inner - c), first = o * width * inner + begin + c;
+            sum_columns(reinterpret_cast<const T*>(at[0]) + first, reinterpret_cast<T*>(at[1]) + first, width, stride,
+                        columns, exclusive);
+            done += width * columns;
           }
-        }
         if (!tally) return;
         tally->bytes_loaded += done * int64_t{sizeof(T)};
         tally->bytes_stored += done * int64_t{sizeof(T)};

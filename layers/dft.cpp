@@ -4,6 +4,7 @@
 // opset 17 (axis an attribute, default 1) and 20 (an input, default −2). Computed in double, whatever the type.
 #include "tally/layers/fourier_step.h"
 #include "tally/layers/host_number.h"
+#include "tally/layers/operand.h"
 #include "tally/layers/stream_axes.h"
 
 namespace tally {
@@ -11,10 +12,6 @@ namespace tally {
 namespace {
 
 constexpr int kX = 0, kLength = 1, kAxis = 2;
-
-bool given(Operands in, int input) {
-  return in.size() > static_cast<size_t>(input) && in[static_cast<size_t>(input)].present;
-}
 
 class Dft final : public HostLayer {
  public:
@@ -66,7 +63,7 @@ class Dft final : public HostLayer {
  private:
   size_t axis(Operands in) const {
     const auto rank = static_cast<int64_t>(in[kX].shape.size());
-    const int64_t asked = axis_input_ && given(in, kAxis) ? scalar_integer(label(), "axis", in[kAxis]) : axis_;
+    const int64_t asked = axis_input_ && has_operand(in, kAxis) ? scalar_integer(label(), "axis", in[kAxis]) : axis_;
     const int64_t axis = normalize_axis(asked, rank, label());
     if (axis == rank - 1) fail(label(), text("axis=", asked), "must not be the last: it holds the parts of a number");
     return static_cast<size_t>(axis);
@@ -76,7 +73,7 @@ class Dft final : public HostLayer {
     const Shape& x = in[kX].shape;
     const size_t d = axis(in);
     FourierRows r;
-    r.n = given(in, kLength) ? scalar_integer(label(), "dft_length", in[kLength]) : x[d];
+    r.n = has_operand(in, kLength) ? scalar_integer(label(), "dft_length", in[kLength]) : x[d];
     if (r.n < 1 || r.n > kLongestTransform)
       fail(label(), text("transforms of length ", r.n), "must be of 1 to 2^32", ErrorCode::limit);
     r.samples = std::min(r.n, x[d]);

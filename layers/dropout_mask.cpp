@@ -1,4 +1,6 @@
 // Dropout at inference where its mask is wanted too: the data unchanged, and a mask that keeps everything.
+#include "tally/layers/dropout_mask.h"
+
 #include "tally/layers/absorb.h"
 #include "tally/layers/copy_steps.h"
 #include "tally/layers/host_number.h"
@@ -6,8 +8,6 @@
 #include "tally/layers/stream_axes.h"
 
 namespace tally {
-
-void check_dropout(const std::string& who, Operands in);
 
 void check_dropout(const std::string& who, Operands in) {
   const auto value = [&](size_t i) -> const Tensor* {

@@ -1,6 +1,7 @@
 // Steps of a product: packing of operands that are no constants, and the kernel itself.
 #include "tally/layers/gemm_tables.h"
 #include "tally/layers/host_step.h"
+#include "tally/layers/operand.h"
 #include "tally/platforms/kernels/planned_gemm.h"
 
 namespace tally {
@@ -8,10 +9,6 @@ namespace tally {
 namespace {
 
 float* floats(std::byte* p) { return reinterpret_cast<float*>(p); }
-
-bool present(const Operands& in, int i) {
-  return i >= 0 && static_cast<size_t>(i) < in.size() && in[static_cast<size_t>(i)].present;
-}
 
 /// Elements between two values of a bias: 0 where one serves all columns.
 int64_t bias_stride(const Operand& bias) { return element_count(bias.shape) == 1 ? 0 : 1; }
@@ -38,7 +35,7 @@ PackedOperands pack_operands(Preparation& preparation, const std::shared_ptr<Gem
                              int bias_input, double bias_factor) {
   const Operands in = preparation.inputs();
   const Operand& w = in[static_cast<size_t>(weights_input)];
-  const Operand* bias = present(in, bias_input) ? &in[static_cast<size_t>(bias_input)] : nullptr;
+  const Operand* bias = has_operand(in, bias_input) ? &in[static_cast<size_t>(bias_input)] : nullptr;
   if (w.constant && (!bias || bias->constant)) return pack_constants(preparation, *tables, w, bias, bias_factor);
 
   const GemmPacking& packing = tables->packing;

@@ -3,6 +3,7 @@
 #include "tally/engine/preparation.h"
 #include "tally/layers/gemm_tables.h"
 #include "tally/layers/linear.h"
+#include "tally/layers/operand.h"
 
 namespace tally {
 
@@ -12,7 +13,7 @@ struct LinearTask {
   LinearTail tail;
   Operands in;
 
-  bool has(int input) const { return static_cast<size_t>(input) < in.size() && in[static_cast<size_t>(input)].present; }
+  bool has(int input) const { return has_operand(in, input); }
   /// C serves all rows alike (its values may be known or not), so that sums start from it.
   bool c_is_bias() const;
   /// C is present and needs a matrix of its own.

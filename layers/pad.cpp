@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "tally/layers/host_number.h"
+#include "tally/layers/permutation.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/stream_axes.h"
 
@@ -265,10 +266,9 @@ std::optional<std::vector<int64_t>> Pad::zero_padding(Operands in) const {
   return pads(in);
 }
 
-std::shared_ptr<const Layer> Pad::before_transposition(Operands in, const std::vector<size_t>& permutation) const {
+std::shared_ptr<const Layer> Pad::before_transposition(Operands, const std::vector<size_t>& permutation) const {
   auto layer = std::make_shared<Pad>(*this);
-  layer->axis_of_.resize(in[kData].shape.size());
-  for (size_t d = 0; d < permutation.size(); ++d) layer->axis_of_[d] = permutation[axis_of_.empty() ? d : axis_of_[d]];
+  layer->axis_of_ = composed(axis_of_, permutation);
   return layer;
 }
 

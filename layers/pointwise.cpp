@@ -11,12 +11,16 @@
 #include "tally/layers/pointwise_host.h"
 #include "tally/layers/pointwise_kernel.h"
 #include "tally/layers/stream_axes.h"
+#include "tally/layers/truth_host.h"
 #include "tally/platforms/cost_model.h"
 #include "tally/platforms/kernels/planned_map.h"
 
 namespace tally {
 
 namespace {
+
+/// Cycles an element that comparisons and logic take: order of magnitude.
+constexpr double kTruthCycles = 1;
 
 unsigned kind_of(DType type) {
   if (is_real(type)) return kReals;
@@ -188,8 +192,9 @@ std::vector<Candidate> Pointwise::candidates(const PlanContext& context, Operand
       list.push_back(uniform_candidate("map", in.size(), 1, layout, layout, cycles));
     } else if (!last) {
       const double steps = std::max<double>(1, static_cast<double>(in.size()) - 1);
+      const double each = serves_truth_pair(op(), in[0].dtype) ? kTruthCycles : kHostCyclesPerElement;
       list.push_back(uniform_candidate("host", in.size(), 1, layout, layout,
-                                       steps * kHostCyclesPerElement * static_cast<double>(placed_elements(y))));
+                                       steps * each * static_cast<double>(placed_elements(y))));
     }
   }
   return list;
@@ -231,6 +236,9 @@ PointwiseParameters Pointwise::parameters_for(DType type) const {
 
 void Pointwise::prepare_unary_host(Preparation& p) const {
   const Operand& x = p.inputs()[0];
+  if (op() == "Not")
+    return add_negation(p, {p.input(0).buffer, x.dtype, x.constant != nullptr}, p.output(0).buffer,
+                        element_count(x.shape), kTruthCycles * static_cast<double>(element_count(x.shape)));
   const PointwiseHost host{row_->real, row_->integer, parameters_for(x.dtype), row_->truth, 1};
   add_pointwise_unary(p, host, {p.input(0).buffer, x.dtype, x.constant != nullptr}, p.output(0).buffer,
                       element_count(x.shape));
@@ -245,6 +253,9 @@ void Pointwise::prepare_pair_host(Preparation& p, int a, int b) const {
     const Shape aligned = aligned_shape(p.inputs(), static_cast<size_t>(i), rank);
     return {p.input(i).buffer, x.dtype, x.constant != nullptr, {aligned, row_major_strides(aligned)}};
   };
+  if (row_->arity == Arity::two && serves_truth_pair(op(), p.inputs()[0].dtype))
+    return add_truth_pair(p, op(), operand(a), operand(b), y,
+                          kTruthCycles * static_cast<double>(element_count(y.type.shape)));
   const bool last = b == static_cast<int>(p.inputs().size()) - 1;
   PointwiseHost host{row_->real, row_->integer, parameters_for(p.inputs()[static_cast<size_t>(b)].dtype), row_->truth,
                      op() == "Mean" && last ? static_cast<double>(p.inputs().size()) : 1};

@@ -4,10 +4,10 @@ namespace tally {
 
 namespace {
 
-int64_t product_of(const std::vector<WindowAxis>& axes, int64_t WindowAxis::*extent) {
+int64_t product_of(const PoolShape& shape, int64_t WindowAxis::*extent) {
   Shape extents;
-  for (const WindowAxis& axis : axes) extents.push_back(axis.*extent);
-  return element_count(extents, "pooling");
+  for (const WindowAxis& axis : shape.axes) extents.push_back(axis.*extent);
+  return element_count(extents, shape.who);
 }
 
 /// ceil_mode: also windows that reach beyond the padded input, as long as they start inside it or its padding in front.
@@ -19,13 +19,13 @@ void round_up(WindowAxis& a) {
 
 }  // namespace
 
-int64_t PoolShape::inputs() const { return product_of(axes, &WindowAxis::in); }
-int64_t PoolShape::outputs() const { return product_of(axes, &WindowAxis::out); }
-int64_t PoolShape::window() const { return product_of(axes, &WindowAxis::kernel); }
+int64_t PoolShape::inputs() const { return product_of(*this, &WindowAxis::in); }
+int64_t PoolShape::outputs() const { return product_of(*this, &WindowAxis::out); }
+int64_t PoolShape::window() const { return product_of(*this, &WindowAxis::kernel); }
 int64_t PoolShape::inside_taps() const {
   Shape taps;
   for (const WindowAxis& axis : axes) taps.push_back(axis.inside_taps());
-  return element_count(taps, "pooling");
+  return element_count(taps, who);
 }
 Shape PoolShape::y() const {
   Shape y = {N, C};
@@ -37,6 +37,7 @@ PoolShape PoolWindow::resolve(const Shape& x, const std::string& who) const {
   if (x.size() < (global ? 2 : 3))
     fail(who, text("X of shape ", to_string(x)), text("must have rank >= ", global ? 2 : 3));
   PoolShape s;
+  s.who = who;
   s.N = x[0];
   s.C = x[1];
   const size_t rank = x.size() - 2;

@@ -1,5 +1,7 @@
 #pragma once
 // The windows of pooling: attributes resolved against shapes, any number of spatial axes.
+#include <string>
+
 #include "tally/layers/conv_shape.h"
 
 namespace tally {
@@ -10,6 +12,7 @@ inline constexpr size_t kMaxPoolAxes = 8;
 struct PoolShape {
   int64_t N = 0, C = 0;
   std::vector<WindowAxis> axes;  ///< spatial, outermost first
+  std::string who;               ///< the node, for errors
 
   int64_t inputs() const;       ///< of one channel of one image
   int64_t outputs() const;      ///< of one channel of one image

@@ -5,6 +5,7 @@
 
 #include "tally/layers/host_step.h"
 #include "tally/layers/linear_methods.h"
+#include "tally/layers/operand.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/requantise.h"
 #include "tally/platforms/rounding.h"
@@ -161,7 +162,6 @@ class IntegerMatMul final : public Layer {
 
  private:
   static size_t at(int input) { return static_cast<size_t>(input); }
-  static bool has(Operands in, int input) { return input >= 0 && at(input) < in.size() && in[at(input)].present; }
   bool is_matrix(int input) const { return input == i_.a || input == i_.b; }
 
   /// The node of the same product of real matrices.
@@ -180,13 +180,13 @@ class IntegerMatMul final : public Layer {
   }
 
   void check_type(Operands in, int input, const char* name, DType type) const {
-    if (has(in, input) && in[at(input)].dtype != type)
+    if (has_operand(in, input) && in[at(input)].dtype != type)
       fail(label(), text(name, " of type ", name_of(in[at(input)].dtype)), text("must be ", name_of(type)));
   }
 
   /// Parameters of A or B: one, one a row (column) of every matrix, or one a row (column) of all.
   int64_t parameters(Operands in, int input, bool of_rows) const {
-    if (!has(in, input)) return 1;
+    if (!has_operand(in, input)) return 1;
     const Shape &own = in[at(input)].shape, &matrix = in[at(of_rows ? i_.a : i_.b)].shape;
     if (element_count(own) == 1) return 1;
     const size_t axis = matrix.size() - (of_rows ? 2 : 1), other = matrix.size() - (of_rows ? 1 : 2);
@@ -222,8 +222,9 @@ class IntegerMatMul final : public Layer {
     int64_t loads[2] = {};  // a row's, of activations and of constants
     std::vector<BufferId> ids;
     const auto add = [&](int input, int64_t elements) {
-      ids.push_back(has(in, input) ? p.input(input).buffer : -1);
-      if (has(in, input)) loads[in[at(input)].constant != nullptr] += elements * bytes_around(in[at(input)].dtype);
+      ids.push_back(has_operand(in, input) ? p.input(input).buffer : -1);
+      if (has_operand(in, input))
+        loads[in[at(input)].constant != nullptr] += elements * bytes_around(in[at(input)].dtype);
     };
     add(i_.a, s.K * columns);
     add(i_.b, s.K * s.N);

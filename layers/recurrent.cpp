@@ -24,19 +24,18 @@ constexpr Method kMethods[] = {
 constexpr const char* kOperandNames[] = {"X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"};
 constexpr int64_t kLargestExtent = int64_t{1} << 40;
 
-bool given(Operands in, int i) { return static_cast<size_t>(i) < in.size() && in[static_cast<size_t>(i)].present; }
 const Operand& at(Operands in, int i) { return in[static_cast<size_t>(i)]; }
 
 /// Known lengths, or nothing.
 std::optional<std::vector<int64_t>> known_lengths(Operands in) {
-  if (!given(in, Recurrent::kSequenceLens)) return {};
+  if (!has_operand(in, Recurrent::kSequenceLens)) return {};
   const Tensor* lengths = at(in, Recurrent::kSequenceLens).constant;
   if (lengths == nullptr || !lengths->has_data()) return {};
   return lengths->to_int64();
 }
 
 void require_shape(const std::string& who, Operands in, int i, const Shape& wanted, const char* symbols) {
-  if (given(in, i) && at(in, i).shape != wanted)
+  if (has_operand(in, i) && at(in, i).shape != wanted)
     fail(who, text(kOperandNames[i], " of shape ", to_string(at(in, i).shape)),
          text("must have shape ", to_string(wanted), " (", symbols, ")"));
 }
@@ -88,7 +87,7 @@ void Recurrent::check_types(Operands in) const {
   const DType type = in[kX].dtype;
   if (!is_real(type)) fail(label(), text("X of type ", name_of(type)), "must be float32, float16, bfloat16 or float64");
   for (int i = kW; i < static_cast<int>(in.size()); ++i) {
-    if (!given(in, i)) continue;
+    if (!has_operand(in, i)) continue;
     const DType wanted = i == kSequenceLens ? DType::i32 : type;
     if (at(in, i).dtype != wanted)
       fail(label(), text(kOperandNames[i], " of type ", name_of(at(in, i).dtype)),
@@ -146,7 +145,7 @@ Cost Recurrent::cost(Operands in, std::span<const TensorType>) const {
   cost.textbook = true;
   cost.formulas = {product(label(), "macs", {D, B, T, gates, {"(I+H)", s.I + s.H}, H})};
   cost.macs = cost.macs_nopad = cost.formulas[0].value;
-  if (given(in, kB)) {
+  if (has_operand(in, kB)) {
     cost.formulas.push_back(product(label(), "bias_additions", {D, B, T, gates, H}));
     cost.bias_additions = cost.formulas.back().value;
   }

@@ -1,6 +1,7 @@
 #pragma once
 // The ways to run a recurrent layer, one file each. A new one is its file and its row in recurrent.cpp.
 #include "tally/engine/preparation.h"
+#include "tally/layers/operand.h"
 #include "tally/layers/recurrent.h"
 
 namespace tally {
@@ -22,7 +23,7 @@ struct RecurrentTask {
 
   RecurrentTask(const Recurrent& layer, Operands operands, std::span<const TensorType> out);
 
-  bool has(int input) const { return static_cast<size_t>(input) < in.size() && in[static_cast<size_t>(input)].present; }
+  bool has(int input) const { return has_operand(in, input); }
   const Tensor* constant(int input) const { return has(input) ? in[static_cast<size_t>(input)].constant : nullptr; }
   /// W, R and what there is of B and P are constants.
   bool constant_weights() const;

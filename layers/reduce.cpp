@@ -1,11 +1,11 @@
 #include "tally/layers/reduce.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "tally/layers/formula.h"
 #include "tally/layers/host_number.h"
 #include "tally/layers/host_step.h"
+#include "tally/layers/permutation.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/stream_axes.h"
 #include "tally/platforms/cost_model.h"
@@ -39,23 +39,7 @@ Shape reduced_shape(const Shape& shape, const std::vector<bool>& is_reduced, boo
   return y;
 }
 
-namespace {
-
-std::vector<size_t> identity(size_t rank) {
-  std::vector<size_t> axes(rank);
-  std::iota(axes.begin(), axes.end(), size_t{0});
-  return axes;
-}
-
-/// Axis i by `first`, then by `second`; an empty one changes nothing.
-std::vector<size_t> composed(const std::vector<size_t>& first, const std::vector<size_t>& second) {
-  if (first.empty() || second.empty()) return first.empty() ? second : first;
-  std::vector<size_t> both;
-  for (size_t axis : first) both.push_back(second[axis]);
-  return both;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Reduce::Reduce(const Node& node, Reduction reduction)
     : Layer(node),
@@ -93,7 +77,7 @@ std::vector<TensorType> Reduce::infer(Operands in) const {
   Shape shape;
   std::vector<bool> reduced;
   const std::vector<bool> reduced_in_x = reduced_axes(in);
-  for (size_t axis : composed(y_order_, identity(in[kX].shape.size())))
+  for (size_t axis : composed(y_order_, identity_permutation(in[kX].shape.size())))
     shape.push_back(in[kX].shape[axis]), reduced.push_back(reduced_in_x[axis]);
   return {{type, reduced_shape(shape, reduced, keep_dims_)}};
 }
@@ -125,7 +109,7 @@ StreamStep Reduce::stream(Operands in, std::span<const int> time_axes) const {
   return stream_through(in, time_axes, 1, [&](int axis) {
     if (reduced[static_cast<size_t>(axis)]) return -1;
     int y_axis = 0;
-    for (size_t from : composed(y_order_, identity(reduced.size()))) {
+    for (size_t from : composed(y_order_, identity_permutation(reduced.size()))) {
       if (from == static_cast<size_t>(axis)) break;
       y_axis += keep_dims_ || !reduced[from];
     }
@@ -143,7 +127,7 @@ std::shared_ptr<const Layer> Reduce::before_transposition(Operands, const std::v
 std::shared_ptr<const Layer> Reduce::with_transposition(Operands in, const std::vector<size_t>& permutation) const {
   const std::vector<bool> reduced = reduced_axes(in);
   std::vector<size_t> kept;
-  for (size_t axis : composed(y_order_, identity(permutation.size())))
+  for (size_t axis : composed(y_order_, identity_permutation(permutation.size())))
     if (!reduced[axis]) kept.push_back(permutation[axis]);
   if (!std::is_sorted(kept.begin(), kept.end())) return nullptr;
   auto layer = std::make_shared<Reduce>(*this);
@@ -180,18 +164,40 @@ std::optional<ReduceArgs> Reduce::kernel_args(Operands in) const {
   return args;
 }
 
+std::optional<ReduceArgs> Reduce::pixel_args(Operands in, const Geometry& geometry) const {
+  const Shape& x = in[kX].shape;
+  std::optional<ReduceArgs> args = kernel_args(in);
+  if (!args || in[kX].constant || !may_be_channels_last(in[kX].dtype, x) ||
+      padded_channels(x[1], geometry.channel_pad) != x[1])
+    return {};
+  const std::vector<bool> reduced = reduced_axes(in);
+  if (reduced[0] || reduced[1] || std::count(reduced.begin(), reduced.end(), true) + 2 != std::ssize(reduced))
+    return {};
+  args->outer = x[0];
+  args->inner = x[1];
+  return args;
+}
+
 std::vector<Candidate> Reduce::candidates(const PlanContext& context, Operands in, std::span<const TensorType>) const {
   const Geometry& g = context.kernels->geometry;
-  if (const std::optional<ReduceArgs> args = kernel_args(in))
-    return {uniform_candidate("reduce", in.size(), 1, Layout::plain, Layout::plain,
-                              planned_cycles(g, planned_reduce(*args, g), kStepCycles))};
+  if (const std::optional<ReduceArgs> args = kernel_args(in)) {
+    std::vector<Candidate> list = {uniform_candidate("reduce", in.size(), 1, Layout::plain, Layout::plain,
+                                                     planned_cycles(g, planned_reduce(*args, g), kStepCycles))};
+    if (const std::optional<ReduceArgs> pixels = pixel_args(in, g)) {
+      list.push_back(list[0]);
+      list[1].inputs[kX] = Layout::channels_last;
+      list[1].cycles = planned_cycles(g, planned_reduce(*pixels, g), kStepCycles);
+    }
+    return list;
+  }
   return {uniform_candidate("host", in.size(), 1, Layout::plain, Layout::plain,
                             kHostCyclesPerElement * static_cast<double>(element_count(in[kX].shape)))};
 }
 
 void Reduce::prepare(const Candidate& candidate, Preparation& p) const {
   if (element_count(p.outputs()[0].shape) == 0) return;
-  if (const std::optional<ReduceArgs> args = kernel_args(p.inputs())) {
+  const bool pixels = candidate.inputs[kX] == Layout::channels_last;
+  if (const auto args = pixels ? pixel_args(p.inputs(), p.geometry()) : kernel_args(p.inputs())) {
     Planned planned = planned_reduce(*args, p.geometry());
     if (p.inputs()[kX].constant) std::swap(planned.loaded_activations, planned.loaded_weights);
     p.add_kernel<[](const KernelTable& t) { return t.reduce; }>(

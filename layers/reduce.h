@@ -47,6 +47,8 @@ class Reduce final : public Layer, public PassesTransposition, public TakesTrans
  private:
   /// The kernel's arguments, where it serves: float32, a sum or an extreme over axes that lie beside each other.
   std::optional<ReduceArgs> kernel_args(Operands in) const;
+  /// The same over all pixels of an X that lies channels_last without padding.
+  std::optional<ReduceArgs> pixel_args(Operands in, const Geometry& geometry) const;
   /// By axis of X.
   std::vector<bool> reduced_axes(Operands in) const;
 

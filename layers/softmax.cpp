@@ -87,7 +87,7 @@ class Softmax final : public Layer, public OffersSoftmax {
   std::vector<Candidate> candidates(const PlanContext& context, Operands in,
                                     std::span<const TensorType>) const override {
     const Geometry& g = context.kernels->geometry;
-    const bool kernel = in[0].dtype == DType::f32 && kind_ == SoftmaxKind::softmax;
+    const bool kernel = kernel_serves(in);
     const double cycles = kernel ? planned_cycles(g, planned_softmax(make_args(in[0].shape), g), kStepCycles)
                                  : 3 * kHostCyclesPerElement * static_cast<double>(element_count(in[0].shape));
     return {uniform_candidate(kernel ? "softmax" : "host", 1, 1, Layout::plain, Layout::plain, cycles)};
@@ -96,7 +96,7 @@ class Softmax final : public Layer, public OffersSoftmax {
   void prepare(const Candidate& candidate, Preparation& p) const override {
     const Placement x = p.input(0), y = p.output(0);
     const SoftmaxArgs args = make_args(y.type.shape);
-    if (y.type.dtype != DType::f32 || kind_ != SoftmaxKind::softmax) return prepare_host(args, p);
+    if (!kernel_serves(p.inputs())) return prepare_host(args, p);
     Planned planned = planned_softmax(args, p.geometry());
     if (p.inputs()[0].constant) std::swap(planned.loaded_activations, planned.loaded_weights);
     p.add_kernel<[](const KernelTable& t) { return t.softmax; }>(
@@ -104,13 +104,16 @@ class Softmax final : public Layer, public OffersSoftmax {
   }
 
   bool along_last_axis(Operands in) const override {
-    return !in[0].shape.empty() && make_args(in[0].shape).width == in[0].shape.back() &&
-           make_args(in[0].shape).inner == 1;
+    return kind_ == SoftmaxKind::softmax && !in[0].shape.empty() &&
+           make_args(in[0].shape).width == in[0].shape.back() && make_args(in[0].shape).inner == 1;
   }
 
  private:
+  bool kernel_serves(Operands in) const { return in[0].dtype == DType::f32 && kind_ != SoftmaxKind::hardmax; }
+
   SoftmaxArgs make_args(const Shape& shape) const {
     SoftmaxArgs args;
+    args.log = kind_ == SoftmaxKind::log_softmax;
     const auto rank = static_cast<int64_t>(shape.size());
     if (rank == 0 && !coerced_) fail(label(), "input of rank 0", "must have rank >= 1");
     if (coerced_ && axis_ == rank) {  // nothing behind the axis: rows of one element

@@ -3,16 +3,13 @@
 // frame_length, or the window's. ONNX STFT, opset 17. Computed in double, whatever the type.
 #include "tally/layers/fourier_step.h"
 #include "tally/layers/host_number.h"
+#include "tally/layers/operand.h"
 
 namespace tally {
 
 namespace {
 
 constexpr int kSignal = 0, kStep = 1, kWindow = 2, kFrameLength = 3;
-
-bool given(Operands in, int input) {
-  return in.size() > static_cast<size_t>(input) && in[static_cast<size_t>(input)].present;
-}
 
 class Stft final : public HostLayer {
  public:
@@ -58,13 +55,13 @@ class Stft final : public HostLayer {
  private:
   /// Of a frame: what input frame_length says, what the window has, or the whole signal.
   int64_t length(Operands in) const {
-    const bool windowed = given(in, kWindow);
+    const bool windowed = has_operand(in, kWindow);
     if (windowed && (in[kWindow].shape.size() != 1 || in[kWindow].dtype != in[kSignal].dtype))
       fail(label(), text("window of type ", name_of(in[kWindow].dtype), ", shape ", to_string(in[kWindow].shape)),
            text("must be of the signal's type ", name_of(in[kSignal].dtype), ", rank 1"));
-    const int64_t n = given(in, kFrameLength) ? scalar_integer(label(), "frame_length", in[kFrameLength])
-                      : windowed              ? in[kWindow].shape[0]
-                                              : in[kSignal].shape[1];
+    const int64_t n = has_operand(in, kFrameLength) ? scalar_integer(label(), "frame_length", in[kFrameLength])
+                      : windowed                    ? in[kWindow].shape[0]
+                                                    : in[kSignal].shape[1];
     if (n < 1 || n > kLongestTransform)
       fail(label(), text("frames of length ", n), "must be of 1 to 2^32", ErrorCode::limit);
     if (n > in[kSignal].shape[1])
@@ -82,7 +79,7 @@ class Stft final : public HostLayer {
     r.n = r.samples = length(in);
     r.bins = onesided_ ? r.n / 2 + 1 : r.n;
     r.complex = x[2] == 2;
-    r.window = given(in, kWindow) ? kWindow : -1;
+    r.window = has_operand(in, kWindow) ? kWindow : -1;
     r.outer = x[0];
     r.inner = (x[1] - r.n) / step + 1;
     r.x = {element_count({x[1], x[2]}, label()), r.inner > 1 ? step * x[2] : 0, x[2]};

@@ -3,17 +3,15 @@
 // images as N H W C, or sequences as N T C, put a pair around every convolution.
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
 #include "tally/engine/opsets.h"
 #include "tally/layers/absorb.h"
 #include "tally/layers/pattern.h"
+#include "tally/layers/permutation.h"
 
 namespace tally {
 
 namespace {
-
-using Permutation = std::vector<size_t>;
 
 /// The permutation of a transposition; nothing for any other node.
 std::optional<Permutation> permutation_of(Rewriter& rewriter, int index) {
@@ -29,21 +27,14 @@ std::shared_ptr<const Layer> transposition(Rewriter& rewriter, int like, const P
   return layer_like(rewriter, like, "Transpose", kLastOpset, {{"perm", axes}}, {x});
 }
 
-/// The extents before a transposition to `shape`.
-Shape before(const Shape& shape, const Permutation& permutation) {
-  Shape source(shape.size());
-  for (size_t d = 0; d < shape.size(); ++d) source[permutation[d]] = shape[d];
-  return source;
-}
-
 /// A constant as it lies before the transposition, brought to as many axes as that has.
 Tensor before(const Tensor& constant, const Permutation& permutation) {
   const size_t rank = permutation.size();
   Shape shape(rank - constant.shape().size(), 1);
   shape.insert(shape.end(), constant.shape().begin(), constant.shape().end());
-  if (constant.elements() <= 1) return constant.reshaped(before(shape, permutation));
+  if (constant.elements() <= 1) return constant.reshaped(extents_before(shape, permutation));
   const Shape strides = row_major_strides(shape);
-  Tensor result(constant.dtype(), before(shape, permutation));
+  Tensor result(constant.dtype(), extents_before(shape, permutation));
   Shape stride_before(rank);
   for (size_t d = 0; d < rank; ++d) stride_before[permutation[d]] = strides[d];
   const auto size = static_cast<size_t>(bits_of(constant.dtype()) / 8);
@@ -130,12 +121,13 @@ std::optional<Passage> find_passage(Rewriter& rewriter, int index) {
       operands[i].constant = &passage->constants[i];
       operands[i].shape = passage->constants[i].shape();
     } else {
-      operands[i].shape = before(operands[i].shape, passage->permutation);
+      operands[i].shape = extents_before(operands[i].shape, passage->permutation);
     }
   }
   try {
     const std::vector<TensorType> types = passage->layer->infer(operands);
-    if (types.size() != 1 || types[0].dtype != out.dtype || types[0].shape != before(out.shape, passage->permutation))
+    if (types.size() != 1 || types[0].dtype != out.dtype ||
+        types[0].shape != extents_before(out.shape, passage->permutation))
       return {};
   } catch (const Error&) {
     return {};
@@ -152,8 +144,7 @@ bool join_transpositions(Rewriter& rewriter, int index) {
   const int source = rewriter.producer(rewriter.node(index).inputs[0]);
   const std::optional<Permutation> first = permutation_of(rewriter, source);
   if (!first) return false;
-  Permutation both(first->size());
-  for (size_t d = 0; d < both.size(); ++d) both[d] = (*first)[(*second)[d]];
+  const Permutation both = composed(*second, *first);
   const ValueId origin = rewriter.node(source).inputs[0];
   const bool undone = std::is_sorted(both.begin(), both.end());
   // Straight from a graph input to a graph output there is nobody to answer for the nodes.
@@ -187,8 +178,8 @@ bool pass_transposition(Rewriter& rewriter, int index) {
           rewriter.add_constant(std::move(passage->constants[i]), rewriter.value(node.inputs[i]).name + " transposed");
     }
   }
-  earlier.outputs[0] =
-      rewriter.add_value(out.name + " before transposition", out.dtype, before(out.shape, passage->permutation));
+  earlier.outputs[0] = rewriter.add_value(out.name + " before transposition", out.dtype,
+                                          extents_before(out.shape, passage->permutation));
   later.layer = transposition(rewriter, passage->last, passage->permutation, earlier.outputs[0]);
   later.inputs[0] = earlier.outputs[0];
   later.outputs[0] = node.outputs[0];

@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <set>
 
+#include "tally/layers/dropout_mask.h"
 #include "tally/layers/placement.h"
 #include "tally/layers/stream_axes.h"
 
 namespace tally {
-
-std::unique_ptr<Layer> make_dropout_mask(const Node& node);
-/// Throws Error(model) where Dropout would drop something.
-void check_dropout(const std::string& who, Operands in);
 
 namespace {
 

@@ -258,7 +258,8 @@ struct ChannelAffineArgs {
   int64_t items() const { return (rows + kAffineRows - 1) / kAffineRows; }
 };
 
-/// y[r, j] = exp(x[r, j] − max_r) / Σ_j exp(x[r, j] − max_r) over `width` elements with stride `stride`;
+/// y[r, j] = exp(x[r, j] − max_r) / Σ_j exp(x[r, j] − max_r) over `width` elements with stride `stride`, or with `log`
+/// its logarithm, (x[r, j] − max_r) − ln Σ_j exp(x[r, j] − max_r);
 /// row r starts at (r / inner)·width·inner + r % inner, stride = inner. y may equal x.
 /// Items: rows where inner = 1, else blocks of kSoftmaxRows rows of one outer index r / inner (whole vectors, so that
 /// no division of the work changes what is executed).
@@ -267,6 +268,7 @@ struct SoftmaxArgs {
   const float* x = nullptr;
   float* y = nullptr;
   int64_t rows = 0, width = 0, inner = 1;
+  bool log = false;
   int64_t items() const { return inner == 1 ? rows : rows / inner * ((inner + kSoftmaxRows - 1) / kSoftmaxRows); }
 };
 
@@ -314,6 +316,28 @@ struct AttentionArgs {
     return block_queries > 0 ? batch * q_heads * ((queries + block_queries - 1) / block_queries)
                              : batch * kv_heads * ((group() * queries + rows - 1) / rows);
   }
+};
+
+/// Rotary embedding (Su et al. 2021, eq. 34): pairs (x1, x2) of a row's first `rotated` elements turned by the angle of
+/// the row's position, y1 = cos·x1 − sin·x2, y2 = sin·x1 + cos·x2; the elements behind them are copied. Pairs are the
+/// two halves of the rotated elements, or neighbours (`interleaved`). Rows run over three loops; loop d takes x on by
+/// x_stride[d], y by y_stride[d] and the position by position[d]. A position has one row of each table: rotated / 2
+/// elements, one a pair, or with `wide` `rotated` elements, one for each of x. With `ids` the position is
+/// ids[position], negative ones counted from the end, brought into [0, positions). y may equal x where their strides
+/// do. Items: indices of the first two loops.
+inline constexpr int kRotaryLoops = 3;
+struct RotaryArgs {
+  const float* x = nullptr;
+  const float* cos = nullptr;
+  const float* sin = nullptr;
+  const int64_t* ids = nullptr;  ///< or null
+  float* y = nullptr;
+  int64_t size[kRotaryLoops] = {1, 1, 1};
+  int64_t x_stride[kRotaryLoops] = {}, y_stride[kRotaryLoops] = {}, position[kRotaryLoops] = {};
+  int64_t width = 0, rotated = 0;
+  int64_t positions = 0;  ///< rows of the tables; with ids only
+  bool interleaved = false, wide = false;
+  int64_t items() const { return size[0] * size[1]; }
 };
 
 // ------------------------------------------------------------------------------------------------ reductions and norms

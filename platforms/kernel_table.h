@@ -70,6 +70,7 @@ struct KernelTable {
   void (*channel_affine)(const ChannelAffineArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*softmax)(const SoftmaxArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*attention)(const AttentionArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
+  void (*rotary)(const RotaryArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*reduce)(const ReduceArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*row_norm)(const RowNormArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;
   void (*lrn)(const LrnArgs&, int64_t begin, int64_t end, Tally*) noexcept = nullptr;

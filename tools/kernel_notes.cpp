@@ -54,6 +54,9 @@ std::string kernel_note(const std::string& kernel, const Geometry& g) {
     return fmt::format("map: elements in order across {}, blocks of {} elements an item.", lanes, kMapBlock);
   if (kernel == "softmax")
     return fmt::format("softmax: rows one by one, {}; maximum, exponentials and their sum, division.", lanes);
+  if (kernel == "rotary")
+    return fmt::format("rotary: pairs of a row across {}, row by row as they lie; two products and a sum an element.",
+                       lanes);
   if (kernel == "copy") return "copy: elements moved as they are, dimensions merged where the strides allow.";
   if (kernel == "host")
     return "host: a plain loop, for types and attributes that no kernel serves; slow, exact in its counts, and of no "

@@ -33,6 +33,13 @@ struct Arch : XsimdArch<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>> {
   /// Elements 0, 2, 4 … (even) or 1, 3, 5 … (odd) of a followed by b.
   static TALLY_INLINE Vec even(Vec a, Vec b) { return in_order(_mm256_shuffle_ps(a, b, 0x88)); }
   static TALLY_INLINE Vec odd(Vec a, Vec b) { return in_order(_mm256_shuffle_ps(a, b, 0xDD)); }
+  /// Elements of a and b by turns: those of the first halves (low), of the second (high).
+  static TALLY_INLINE Vec interleave_low(Vec a, Vec b) {
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+  }
+  static TALLY_INLINE Vec interleave_high(Vec a, Vec b) {
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+  }
   /// Shuffles work within halves of a register: brings their pairs 0 2 1 3 into order.
   static TALLY_INLINE Vec in_order(__m256 v) {
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), 0xD8));

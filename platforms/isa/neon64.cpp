@@ -47,6 +47,9 @@ struct Arch : XsimdArch<xsimd::batch<float, xsimd::neon64>> {
   /// Elements 0, 2, 4 … (even) or 1, 3, 5 … (odd) of a followed by b.
   static TALLY_INLINE Vec even(Vec a, Vec b) { return vuzp1q_f32(a, b); }
   static TALLY_INLINE Vec odd(Vec a, Vec b) { return vuzp2q_f32(a, b); }
+  /// Elements of a and b by turns: those of the first halves (low), of the second (high).
+  static TALLY_INLINE Vec interleave_low(Vec a, Vec b) { return vzip1q_f32(a, b); }
+  static TALLY_INLINE Vec interleave_high(Vec a, Vec b) { return vzip2q_f32(a, b); }
 };
 
 }  // namespace tally::TALLY_ISA_NAMESPACE

@@ -19,6 +19,9 @@ struct Arch : XsimdArch<xsimd::batch<float, xsimd::sse2>> {
   /// Elements 0, 2, 4 … (even) or 1, 3, 5 … (odd) of a followed by b.
   static TALLY_INLINE Vec even(Vec a, Vec b) { return _mm_shuffle_ps(a, b, 0x88); }
   static TALLY_INLINE Vec odd(Vec a, Vec b) { return _mm_shuffle_ps(a, b, 0xDD); }
+  /// Elements of a and b by turns: those of the first halves (low), of the second (high).
+  static TALLY_INLINE Vec interleave_low(Vec a, Vec b) { return _mm_unpacklo_ps(a, b); }
+  static TALLY_INLINE Vec interleave_high(Vec a, Vec b) { return _mm_unpackhi_ps(a, b); }
 };
 
 }  // namespace tally::TALLY_ISA_NAMESPACE

@@ -76,6 +76,14 @@ struct Arch : XsimdArch<xsimd::batch<float, xsimd::avx512bw>> {
   static TALLY_INLINE Vec odd(Vec a, Vec b) {
     return _mm512_permutex2var_ps(a, _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), b);
   }
+  /// Elements of a and b by turns: those of the first halves (low), of the second (high).
+  static TALLY_INLINE Vec interleave_low(Vec a, Vec b) {
+    return _mm512_permutex2var_ps(a, _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), b);
+  }
+  static TALLY_INLINE Vec interleave_high(Vec a, Vec b) {
+    return _mm512_permutex2var_ps(a, _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31),
+                                  b);
+  }
 };
 
 }  // namespace tally::TALLY_ISA_NAMESPACE

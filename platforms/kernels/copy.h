@@ -1,22 +1,13 @@
 #pragma once
 // Data movement. The two innermost loops form a plane; an odometer runs over the rest. Three kinds of plane: rows
-// adjacent in x and y, transposes of 4-byte elements in register blocks, and everything else element by element. Every
+// adjacent in x and y, transposes of 4-byte elements (transposed_copy.h), and everything else element by element. Every
 // element is loaded once and stored once: nothing goes through the C library's memcpy, whose head and tail moves
 // overlap.
 #include "tally/platforms/kernel_args.h"
+#include "tally/platforms/kernels/transposed_copy.h"
 #include "tally/platforms/tally.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
-
-/// Moves one unit of N bytes, aligned or not.
-template <int N>
-TALLY_INLINE void move_bytes(char* y, const char* x) {
-  struct Unit {
-    char bytes[N];
-  } unit;
-  __builtin_memcpy(&unit, x, N);
-  __builtin_memcpy(y, &unit, N);
-}
 
 /// Copies n adjacent bytes.
 template <class Arch>
@@ -42,90 +33,15 @@ TALLY_INLINE void copy_row(char* y, const char* x, int64_t n) {
   move_bit.template operator()<1>();
 }
 
-/// y[i·y_outer + j·y_inner] = x[i·x_outer + j·x_inner], i < outer, j < inner; strides in bytes.
-struct Plane {
-  int64_t outer = 1, inner = 1;
-  int64_t x_outer = 0, x_inner = 0, y_outer = 0, y_inner = 0;
-};
-
-template <int N>
-void copy_strided(char* y, const char* x, const Plane& p) {
-  for (int64_t i = 0; i < p.outer; ++i) {
-    for (int64_t j = 0; j < p.inner; ++j) {
-      move_bytes<N>(y + i * p.y_outer + j * p.y_inner, x + i * p.x_outer + j * p.x_inner);
-    }
-  }
-}
-
 template <class Arch>
 void copy_rows(char* y, const char* x, const Plane& p, int64_t element_bytes) {
   for (int64_t i = 0; i < p.outer; ++i) copy_row<Arch>(y + i * p.y_outer, x + i * p.x_outer, p.inner * element_bytes);
 }
 
-typedef uint32_t Quad __attribute__((vector_size(16)));
-typedef uint32_t TwoQuads __attribute__((vector_size(32)));
-
-/// Interleaves the first (low) or second halves of each quad of a and b.
-TALLY_INLINE void interleave(const Quad& a, const Quad& b, Quad& low, Quad& high) {
-  low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-}
-TALLY_INLINE void interleave(const TwoQuads& a, const TwoQuads& b, TwoQuads& low, TwoQuads& high) {
-  low = __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13);
-  high = __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
-}
-
-TALLY_INLINE void load_quads(Quad& v, const char* x, int64_t) { __builtin_memcpy(&v, x, 16); }
-TALLY_INLINE void load_quads(TwoQuads& v, const char* x, int64_t four_rows) {
-  Quad first, second;
-  __builtin_memcpy(&first, x, 16);
-  __builtin_memcpy(&second, x + four_rows, 16);
-  v = __builtin_shufflevector(first, second, 0, 1, 2, 3, 4, 5, 6, 7);
-}
-
-/// Transposes a block of W × W 4-byte elements: row i of x becomes column i of y; strides between rows in bytes. A
-/// vector is gathered from quads of rows i, i + 4 …, so that transposing 4 × 4 inside each quad finishes the block.
-template <class Row>
-TALLY_INLINE void transpose_block(char* y, int64_t y_row, const char* x, int64_t x_row) {
-  constexpr int W = sizeof(Row) / 4;
-  TALLY_UNROLL for (int q = 0; q < W / 4; ++q) {
-    Row a[4], b[4];
-    TALLY_UNROLL for (int i = 0; i < 4; ++i) load_quads(a[i], x + i * x_row + 16 * q, 4 * x_row);
-    interleave(a[0], a[2], b[0], b[1]);
-    interleave(a[1], a[3], b[2], b[3]);
-    interleave(b[0], b[2], a[0], a[1]);
-    interleave(b[1], b[3], a[2], a[3]);
-    TALLY_UNROLL for (int i = 0; i < 4; ++i) __builtin_memcpy(y + (4 * q + i) * y_row, &a[i], sizeof(Row));
-  }
-}
-
-/// A plane of 4-byte elements with y_inner = x_outer = 4 bytes. Blocks run along y's rows, so that lines of y are
-/// filled one after the other while the lines of x that the next block row needs stay in cache.
-template <class Row>
-void copy_transposed(char* y, const char* x, const Plane& p) {
-  constexpr int64_t W = sizeof(Row) / 4;
-  const int64_t outer = p.outer / W * W, inner = p.inner / W * W;
-  for (int64_t i = 0; i < outer; i += W) {
-    for (int64_t j = 0; j < inner; j += W) {
-      transpose_block<Row>(y + i * p.y_outer + j * 4, p.y_outer, x + i * 4 + j * p.x_inner, p.x_inner);
-    }
-  }
-  Plane right = p;  // columns of y beyond the blocks
-  right.outer = outer;
-  right.inner = p.inner - inner;
-  copy_strided<4>(y + inner * 4, x + inner * p.x_inner, right);
-  Plane bottom = p;  // rows of y beyond the blocks
-  bottom.outer = p.outer - outer;
-  copy_strided<4>(y + outer * p.y_outer, x + outer * 4, bottom);
-}
-
 template <class Arch>
 void copy_plane(char* y, const char* x, const Plane& p, int64_t element_bytes) {
   if (p.x_inner == element_bytes && p.y_inner == element_bytes) return copy_rows<Arch>(y, x, p, element_bytes);
-  if (element_bytes == 4 && p.y_inner == 4 && p.x_outer == 4) {
-    if constexpr (Arch::kLanes >= 8) return copy_transposed<TwoQuads>(y, x, p);
-    if constexpr (Arch::kLanes == 4) return copy_transposed<Quad>(y, x, p);
-  }
+  if (element_bytes == 4 && p.y_inner == 4 && p.x_outer == 4) return copy_transposed<Arch>(y, x, p);
   switch (element_bytes) {
     case 1:
       return copy_strided<1>(y, x, p);

@@ -16,6 +16,7 @@
 #include "tally/platforms/kernels/pool.h"
 #include "tally/platforms/kernels/recurrent.h"
 #include "tally/platforms/kernels/reduce.h"
+#include "tally/platforms/kernels/rotary.h"
 #include "tally/platforms/kernels/row_norm.h"
 #include "tally/platforms/kernels/softmax.h"
 
@@ -56,6 +57,7 @@ constexpr KernelTable make_table() {
   t.channel_affine = &channel_affine<Arch, Policy>;
   t.softmax = &softmax<Arch, Policy>;
   t.attention = &attention<Arch, Policy>;
+  t.rotary = &rotary<Arch, Policy>;
   t.reduce = &reduce<Arch, Policy>;
   t.row_norm = &row_norm<Arch, Policy>;
   t.lrn = &lrn<Arch, Policy>;

@@ -54,18 +54,38 @@ Planned planned_channel_affine(const ChannelAffineArgs& args, const Geometry& ge
 
 /// Lanes: F(exp) a vector of the exponential pass: rows·⌈width/L⌉·L, or with inner > 1 (rows/inner)·width·⌈inner/L⌉·L.
 /// The input is read for the maximum and for the exponentials, which wait in the output for their sum; with inner = 1
-/// those of the last width mod L elements wait in a register.
+/// those of the last width mod L elements wait in a register. The logarithm reads the input a third time instead, and
+/// takes F(log) a vector of sums.
 Planned planned_softmax(const SoftmaxArgs& args, const Geometry& geometry) {
   Planned p;
   const int64_t L = geometry.lanes;
   const int64_t lanes = args.inner == 1 ? args.rows * round_up(args.width, L)
                                         : args.rows / args.inner * args.width * round_up(args.inner, L);
   p.tally.lane_fma_other = lanes * geometry.fma_per_vector[static_cast<size_t>(UnaryOp::exp)];
+  if (args.log) {
+    const int64_t sums = args.inner == 1 ? args.rows * L : args.rows / args.inner * round_up(args.inner, L);
+    p.tally.lane_fma_other += sums * geometry.fma_per_vector[static_cast<size_t>(UnaryOp::log)];
+    p.loaded_activations = 3 * kFloatBytes * args.rows * args.width;
+    p.stored_outputs = kFloatBytes * args.rows * args.width;
+    return finished(p);
+  }
   const int64_t waiting = kFloatBytes * args.rows * (args.inner == 1 ? args.width - args.width % L : args.width);
   p.loaded_activations = 2 * kFloatBytes * args.rows * args.width;
   p.loaded_partials = waiting;
   p.stored_partials = waiting;
   p.stored_outputs = kFloatBytes * args.rows * args.width;
+  return finished(p);
+}
+
+/// Without FMA four products a pair, ⌈rotated/2 / L⌉·L pairs a row. A row reads one of each table.
+Planned planned_rotary(const RotaryArgs& args, bool ids, const Geometry& geometry) {
+  Planned p;
+  const int64_t rows = args.size[0] * args.size[1] * args.size[2];
+  if (!geometry.has_fma) p.tally.lane_fma_other = 4 * rows * round_up(args.rotated / 2, geometry.lanes);
+  const int64_t table = args.wide ? args.rotated : args.rotated / 2;
+  p.loaded_activations = kFloatBytes * rows * args.width;
+  p.loaded_weights = rows * (kFloatBytes * 2 * table + (ids ? int64_t{sizeof *args.ids} : 0));
+  p.stored_outputs = kFloatBytes * rows * args.width;
   return finished(p);
 }
 

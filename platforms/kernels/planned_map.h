@@ -11,6 +11,8 @@ Planned planned_unary(const UnaryArgs& args, const Geometry& geometry);
 Planned planned_binary(const BinaryArgs& args, const Geometry& geometry);
 Planned planned_channel_affine(const ChannelAffineArgs& args, const Geometry& geometry);
 Planned planned_softmax(const SoftmaxArgs& args, const Geometry& geometry);
+/// `ids`: whether args.ids will be given. Tables and ids are taken for weights.
+Planned planned_rotary(const RotaryArgs& args, bool ids, const Geometry& geometry);
 Planned planned_copy(const CopyArgs& args);
 
 }  // namespace tally

@@ -74,6 +74,8 @@ struct ScalarArch {
   static TALLY_INLINE void store_partial(float*, Vec, int) {}
   static TALLY_INLINE Vec even(Vec a, Vec) { return a; }
   static TALLY_INLINE Vec odd(Vec, Vec b) { return b; }
+  static TALLY_INLINE Vec interleave_low(Vec a, Vec) { return a; }
+  static TALLY_INLINE Vec interleave_high(Vec, Vec b) { return b; }
 };
 
 }  // namespace tally::TALLY_ISA_NAMESPACE

@@ -184,4 +184,26 @@ TEST_CASE("activation patterns: HardSwish as a clip between 0 and 6") {
     }
 }
 
+/// As PyTorch exports local_response_norm of x [2, 7, 4, 3].
+GraphMaker channel_means(const Ints& pads, double size) {
+  GraphMaker g;
+  g.input("x", random_tensor({2, 7, 4, 3}, 1)).constant("apart", Tensor::of_int64({2, 1, 7, 4, -1}));
+  g.constant("together", Tensor::of_int64({2, 7, 4, 3})).constant("pads", Tensor::of_int64(pads));
+  g.constant("alpha", one(0.25)).constant("k", one(1.5)).constant("beta", one(0.75));
+  g.node("Mul", {"x", "x"}, "square")
+      .node("Reshape", {"square", "apart"}, "rows")
+      .node("Pad", {"rows", "pads"}, "padded");
+  g.node("AveragePool", {"padded"}, "mean", {{"kernel_shape", Ints{static_cast<int64_t>(size), 1, 1}}});
+  g.node("Reshape", {"mean", "together"}, "means").node("Mul", {"means", "alpha"}, "scaled");
+  g.node("Add", {"scaled", "k"}, "sum").node("Pow", {"sum", "beta"}, "power").node("Div", {"x", "power"}, "y");
+  return g.output("y");
+}
+
+TEST_CASE("norm patterns: LRN as a mean of squares over padded channels") {
+  CHECK(count_of(channel_means({0, 0, 2, 0, 0, 0, 0, 2, 0, 0}, 5), "LRN") == 1);
+  CHECK(count_of(channel_means({0, 0, 1, 0, 0, 0, 0, 2, 0, 0}, 4), "LRN") == 1);
+  CHECK(count_of(channel_means({0, 0, 2, 0, 0, 0, 0, 1, 0, 0}, 4), "LRN") == 0);  // the window lies one channel back
+  CHECK(count_of(channel_means({0, 0, 2, 0, 0, 0, 0, 2, 0, 0}, 5).output("mean"), "LRN") == 0);
+}
+
 }  // namespace

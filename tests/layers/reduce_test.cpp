@@ -157,6 +157,27 @@ TEST_CASE("reductions of infinities and huge values") {
   CHECK(std::isnan(result_of("ReduceMax", {float_tensor({3}, {1, NAN, 2}), axes})[0]));
 }
 
+TEST_CASE("reductions over all pixels run in both layouts, every ISA") {
+  const std::vector<double> x = random_values(2 * 32 * 5 * 7, 4);
+  for (const char* op : {"ReduceMean", "ReduceMax", "ReduceL2"})
+    for (const bool keep : {true, false}) {
+      GraphMaker g;
+      g.input("x", float_tensor({2, 32, 5, 7}, x));
+      g.node(op, {"x"}, "y", {{"axes", std::vector<int64_t>{-1, 2}}, {"keepdims", int64_t{keep}}}, 13).output("y");
+      for (const Isa isa : usable_isas()) {
+        const Ran plain = run_graph(g, isa);
+        size_t ways = 0;
+        run_every_candidate(g, isa, [&](const Ran& ran) {
+          ++ways;
+          CHECK(ran.outputs[0].shape() == plain.outputs[0].shape());
+          const std::vector<double> y = ran.outputs[0].to_double(), wanted = plain.outputs[0].to_double();
+          for (size_t i = 0; i < y.size(); ++i) CHECK(y[i] == doctest::Approx(wanted[i]).epsilon(1e-5));
+        });
+        CHECK(ways == 2);
+      }
+    }
+}
+
 TEST_CASE("ArgMax and ArgMin") {
   const Tensor x = float_tensor({2, 3}, {1, 5, 5, -2, 0, -2});
   CHECK(result_of("ArgMax", {x}, {{"axis", int64_t{1}}}) == std::vector<double>{1, 1});
@@ -171,6 +192,42 @@ TEST_CASE("ArgMax and ArgMin") {
   CHECK(ran.plan->estimate.layers[0].cost.elementwise == 0);
   CHECK(error_text(one_node("ArgMax", {Tensor(DType::f32, {2, 0})}, {{"axis", int64_t{1}}})) ==
         "ArgMax 'y': input of shape 2x0 must not be empty along the axis");
+}
+
+TEST_CASE("ArgMax, ArgMin and CumSum along an axis before many others") {
+  constexpr int64_t kOuter = 2, kWidth = 5, kInner = 131;
+  std::vector<double> x = random_values(kOuter * kWidth * kInner, 3);
+  for (double& v : x) v = std::round(4 * v);  // with ties
+  const Tensor t = float_tensor({kOuter, kWidth, kInner}, x);
+  for (const bool largest : {true, false})
+    for (const bool last : {true, false}) {
+      std::vector<double> expected;
+      for (int64_t o = 0; o < kOuter; ++o)
+        for (int64_t i = 0; i < kInner; ++i) {
+          const auto at = [&](int64_t j) { return x[static_cast<size_t>((o * kWidth + j) * kInner + i)]; };
+          int64_t best = 0;
+          for (int64_t j = 1; j < kWidth; ++j)
+            if ((largest ? at(j) > at(best) : at(j) < at(best)) || (last && at(j) == at(best))) best = j;
+          expected.push_back(static_cast<double>(best));
+        }
+      CHECK(result_of(largest ? "ArgMax" : "ArgMin", {t},
+                      {{"axis", int64_t{1}}, {"select_last_index", int64_t{last}}}) == expected);
+    }
+  for (const bool exclusive : {true, false})
+    for (const bool reverse : {true, false}) {
+      std::vector<double> expected(x.size());
+      for (int64_t o = 0; o < kOuter; ++o)
+        for (int64_t i = 0; i < kInner; ++i) {
+          double sum = 0;
+          for (int64_t j = 0; j < kWidth; ++j) {
+            const auto at = static_cast<size_t>((o * kWidth + (reverse ? kWidth - 1 - j : j)) * kInner + i);
+            expected[at] = exclusive ? sum : sum + x[at];
+            sum += x[at];
+          }
+        }
+      CHECK(result_of("CumSum", {t, typed_tensor(DType::i64, {}, {1})},
+                      {{"exclusive", int64_t{exclusive}}, {"reverse", int64_t{reverse}}}) == expected);
+    }
 }
 
 TEST_CASE("CumSum: inclusive, exclusive, from the end") {

@@ -1,3 +1,5 @@
+#include <tuple>
+
 #include "layer_run.h"
 
 namespace {
@@ -51,6 +53,25 @@ TEST_CASE("Softmax: any axis; before opset 13 all axes from one on; every ISA") 
     check_softmax({2, 3, 5, 7}, 2, 11, 35, 1, isa);
     check_softmax({2, 3, 5, 7}, 0, 11, 210, 1, isa);
   }
+}
+
+TEST_CASE("LogSoftmax runs on the kernel of Softmax: any axis, every ISA") {
+  for (const Isa isa : usable_isas())
+    for (const auto& [shape, axis, width, inner] :
+         {std::tuple{Shape{3, 10}, int64_t{-1}, int64_t{10}, int64_t{1}}, {Shape{2, 3, 5, 7}, 1, 3, 35}}) {
+      CAPTURE(name_of(isa));
+      std::vector<double> x = random_values(element_count(shape), 5);
+      for (double& v : x) v *= 20;
+      GraphMaker g;
+      g.input("x", float_tensor(shape, x)).node("LogSoftmax", {"x"}, "y", {{"axis", axis}}).output("y");
+      const Ran ran = run_graph(g, isa);
+      CHECK(ran.plan->rows[0].kernel == "softmax");
+      std::vector<double> expected = oracle(x, width, inner);
+      for (double& v : expected) v = std::log(v);
+      check_close(ran.outputs[0], expected, std::vector<double>(x.size(), 64), 2);
+      const Cost& cost = ran.plan->estimate.layers[0].cost;
+      CHECK(cost.special == static_cast<int64_t>(x.size()) / width * (width + 1));
+    }
 }
 
 TEST_CASE("Softmax: a worked example and 64-bit floats") {

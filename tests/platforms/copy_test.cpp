@@ -132,14 +132,29 @@ TEST_CASE("copy_nd: every permutation, element size and direction") {
 }
 
 TEST_CASE("copy_nd: transposes around the register block, batched or not") {
-  for (const int64_t h : {1, 3, 4, 5, 7, 8, 9, 16, 17, 31}) {
-    for (const int64_t w : {1, 4, 7, 8, 9, 15, 16, 19}) {
+  for (const int64_t h : {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 31}) {
+    for (const int64_t w : {1, 2, 3, 4, 6, 7, 8, 9, 13, 15, 16, 19}) {
       CAPTURE(h);
       CAPTURE(w);
       check(permutation({h, w}, {1, 0}, 4));
       check(permutation({2, h, w}, {0, 2, 1}, 4));
       check(permutation({h, 3, w}, {2, 1, 0}, 4));
       check(permutation({h, w}, {1, 0}, 2));
+    }
+  }
+}
+
+TEST_CASE("copy_nd: two rows by turns, and taken apart again") {
+  for (int64_t n = 1; n < 40; ++n) {
+    CAPTURE(n);
+    check(permutation({2, n}, {1, 0}, 4));
+    check(permutation({n, 2}, {1, 0}, 4));
+    check(permutation({3, 2, n}, {0, 2, 1}, 4));
+    check(permutation({3, n, 2}, {0, 2, 1}, 4));
+    for (Case c : {permutation({2, n}, {1, 0}, 4), permutation({n, 2}, {1, 0}, 4)}) {  // rows of y with gaps
+      c.args.y_stride[0] += 1;
+      c.y_elements += c.args.size[0] - 1;
+      check(c);
     }
   }
 }

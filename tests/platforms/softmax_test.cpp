@@ -27,8 +27,9 @@ void fill(Floats& values, uint32_t seed) {
   }
 }
 
-SoftmaxArgs arguments(const Floats& x, Floats& y, int64_t rows, int64_t width, int64_t inner) {
+SoftmaxArgs arguments(const Floats& x, Floats& y, int64_t rows, int64_t width, int64_t inner, bool log = false) {
   SoftmaxArgs args;
+  args.log = log;
   args.x = x.data();
   args.y = y.data();
   args.rows = rows;
@@ -58,13 +59,32 @@ void check_values(const SoftmaxArgs& args, const Floats& y) {
   CHECK(wrong == 0);
 }
 
-void check(const KernelTable& counted, const KernelTable& uncounted, int64_t outer, int64_t width, int64_t inner) {
+void check_logarithms(const SoftmaxArgs& args, const Floats& y) {
+  // The sum errs as above, relatively, and so its logarithm absolutely, which itself errs by 2.5 ULP; both differences
+  // round to half a unit of at most 2^−19 (values below 64).
+  const double sum = 32 * 0x1p-24 + 2 * 2 * 0x1p-23 + static_cast<double>(args.width) * 0x1p-24;
+  int wrong = 0;
+  for (int64_t r = 0; r < args.rows; ++r) {
+    const int64_t start = start_of(args, r);
+    const std::vector<double> truth = reference::softmax(args.x, start, args.width, args.inner);
+    for (int64_t j = 0; j < args.width; ++j) {
+      const double error =
+          std::fabs(y[static_cast<size_t>(start + j * args.inner)] - std::log(truth[static_cast<size_t>(j)]));
+      wrong += !(error <= sum + 2.5 * 0x1p-21 + 0x1p-19);
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+void check(const KernelTable& counted, const KernelTable& uncounted, int64_t outer, int64_t width, int64_t inner,
+           bool log) {
+  CAPTURE(log);
   CAPTURE(outer);
   CAPTURE(width);
   CAPTURE(inner);
   Floats x(static_cast<size_t>(outer * width * inner)), y(x.size());
   fill(x, static_cast<uint32_t>(width * 31 + inner));
-  const SoftmaxArgs args = arguments(x, y, outer * inner, width, inner);
+  const SoftmaxArgs args = arguments(x, y, outer * inner, width, inner, log);
   const Planned planned = planned_softmax(args, counted.geometry);
 
   Tally whole, parts;
@@ -73,7 +93,11 @@ void check(const KernelTable& counted, const KernelTable& uncounted, int64_t out
   CHECK(whole == planned.tally);
   CHECK(planned.parts_add_up());
   CHECK(y.intact());
-  check_values(args, y);
+  if (log) {
+    check_logarithms(args, y);
+  } else {
+    check_values(args, y);
+  }
 
   for (float& v : y.span()) v = 0;
   for (int64_t i = args.items(); i-- > 0;) counted.softmax(args, i, i + 1, &parts);
@@ -101,13 +125,15 @@ TEST_CASE("softmax along adjacent and along strided elements") {
     CAPTURE(std::string(name_of(isa)));
     const KernelTable &counted = kernel_table(isa, true), &uncounted = kernel_table(isa, false);
     const int64_t L = counted.geometry.lanes;
-    for (const int64_t width :
-         {int64_t{1}, int64_t{2}, L, L + 1, 4 * L - 1, 4 * L, 4 * L + 1, int64_t{10}, int64_t{101}}) {
-      check(counted, uncounted, 3, width, 1);
-    }
-    for (const int64_t inner :
-         {int64_t{2}, int64_t{3}, L + 1, 2 * L + 1, kSoftmaxRows - 1, kSoftmaxRows, kSoftmaxRows + 5}) {
-      check(counted, uncounted, 2, 7, inner);
+    for (const bool log : {false, true}) {
+      for (const int64_t width :
+           {int64_t{1}, int64_t{2}, L, L + 1, 4 * L - 1, 4 * L, 4 * L + 1, int64_t{10}, int64_t{101}}) {
+        check(counted, uncounted, 3, width, 1, log);
+      }
+      for (const int64_t inner :
+           {int64_t{2}, int64_t{3}, L + 1, 2 * L + 1, kSoftmaxRows - 1, kSoftmaxRows, kSoftmaxRows + 5}) {
+        check(counted, uncounted, 2, 7, inner, log);
+      }
     }
   }
 }
@@ -121,8 +147,9 @@ TEST_CASE("masked, huge and undefined rows of softmax") {
       CAPTURE(inner);
       constexpr int64_t kWidth = 21;
       Floats x(static_cast<size_t>(kWidth * inner)), y(x.size());
-      const SoftmaxArgs args = arguments(x, y, inner, kWidth, inner);
+      bool log = false;
       const auto run = [&](float value, float special) {
+        const SoftmaxArgs args = arguments(x, y, inner, kWidth, inner, log);
         for (float& v : x.span()) v = value;
         for (int64_t i = 0; i < inner; ++i) x[static_cast<size_t>(20 * inner + i)] = special;
         kernel_table(isa, false).softmax(args, 0, args.items(), nullptr);
@@ -130,6 +157,13 @@ TEST_CASE("masked, huge and undefined rows of softmax") {
       run(3e38f, -kInf);  // a masked element, and values whose exponentials would overflow
       CHECK(y[0] == doctest::Approx(0.05));
       CHECK(y[y.size() - 1] == 0.0f);
+      log = true;
+      run(3e38f, -kInf);
+      CHECK(y[0] == doctest::Approx(std::log(0.05)));
+      CHECK(y[y.size() - 1] == -kInf);
+      run(1.0f, std::nanf(""));
+      CHECK(std::isnan(y[0]));
+      log = false;
       run(1.0f, std::nanf(""));
       CHECK(std::isnan(y[0]));
       CHECK(std::isnan(y[y.size() - 1]));
@@ -152,4 +186,10 @@ TEST_CASE("planned softmax, worked by hand") {
   args.rows = 24;  // two outer indices of 12 neighbours: two vectors across them, ten times
   args.inner = 12;
   CHECK(planned_softmax(args, g).tally == Tally{0, 0, 2 * 10 * 2 * 8 * 9, 4 * 3 * 240, 4 * 2 * 240});
+  args.log = true;
+  g.fma_per_vector[static_cast<size_t>(UnaryOp::log)] = 11;  // two vectors of sums an outer index
+  CHECK(planned_softmax(args, g).tally == Tally{0, 0, 2 * 2 * 8 * (10 * 9 + 11), 4 * 3 * 240, 4 * 240});
+  args.rows = 5;
+  args.inner = 1;
+  CHECK(planned_softmax(args, g).tally == Tally{0, 0, 5 * 8 * (2 * 9 + 11), 4 * 3 * 50, 4 * 50});
 }
