@@ -7,8 +7,8 @@
 
 namespace tally::tools {
 
-/// The limits that a document tells of its machine: of a machine file the first cluster, of a profile or an estimate the
-/// roofs that it used, at its number of threads; none where it tells none. Memory by what reading it delivers.
+/// The limits that a document tells of its machine: of a machine file the first cluster, of a profile or an estimate
+/// the roofs that it used, at its number of threads; none where it tells none. Memory by what reading it delivers.
 std::vector<RecordedLimit> limits_of(const DocumentValue& document);
 
 /// Whose limits these are: "Raspberry Pi 4 Model B (model)"; empty where the document has none.
