@@ -20,7 +20,7 @@ class Groups {
     return row;
   }
   void join(size_t x, size_t y) {
-    const auto [low, high] = std::minmax(root(x), root(y));
+    const auto [low, high] = std::minmax({root(x), root(y)});
     parent_[high] = low;
   }
 

@@ -66,9 +66,10 @@ Report calibration_report(const MachineFile& file, const std::string& written) {
   Report report;
   report.title = file.name + ": what this machine can do";
   const MachineCluster& first = file.clusters.front();
+  const std::optional<double> load = load_average(system_files());
   report.facts = {fmt::format("{} cluster{} · timer {} · load average {}", file.clusters.size(),
                               file.clusters.size() == 1 ? "" : "s", tick_source(),
-                              load_average() ? fmt::format("{:.2f}", *load_average()) : "n/a")};
+                              load ? fmt::format("{:.2f}", *load) : "n/a")};
   for (const MachineCluster& cluster : file.clusters) {
     const std::string of =
         file.clusters.size() > 1 ? fmt::format(" of {} ({} cores)", cluster.name, cluster.cores) : "";

@@ -31,11 +31,14 @@ void DocumentValue::refuse(const std::string& required) const {
   fail(path_, quoted(*value_), required);
 }
 
+std::string DocumentValue::inside(const std::string& key) const {
+  return path_ + (path_.empty() || path_.back() == ' ' ? "" : ".") + key;
+}
+
 DocumentValue DocumentValue::operator[](const char* key) const {
   if (!value_->is_null() && !value_->is_object()) refuse("must be an object");
   const auto found = value_->is_object() ? value_->find(key) : value_->end();
-  const std::string separator = path_.empty() || path_.back() == ' ' ? "" : ".";
-  return {found == value_->end() ? kNull : *found, path_ + separator + key};
+  return {found == value_->end() ? kNull : *found, inside(key)};
 }
 
 std::optional<int64_t> DocumentValue::integer() const {
@@ -72,7 +75,7 @@ std::vector<std::pair<std::string, DocumentValue>> DocumentValue::members() cons
   std::vector<std::pair<std::string, DocumentValue>> list;
   if (value_->is_null()) return list;
   if (!value_->is_object()) refuse("must be an object");
-  for (const auto& [key, value] : value_->items()) list.emplace_back(key, DocumentValue(value, path_ + "." + key));
+  for (const auto& [key, value] : value_->items()) list.emplace_back(key, DocumentValue(value, inside(key)));
   return list;
 }
 

@@ -42,6 +42,8 @@ class DocumentValue {
   [[noreturn]] void refuse(const std::string& required) const;
 
  private:
+  std::string inside(const std::string& key) const;  ///< the path of a member
+
   const nlohmann::json* value_;
   std::string path_;
 };

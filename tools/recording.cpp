@@ -137,6 +137,7 @@ std::optional<RecordedHistogram> histogram_of(const DocumentValue& value) {
     histogram.counts.push_back(number);
   }
   histogram.above = value["above"].integer().value_or(0);
+  histogram.max_ns = value["max_ns"].number();
   return histogram;
 }
 

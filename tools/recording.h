@@ -62,6 +62,7 @@ struct RecordedHistogram {
   double from_ns = 0, width_ns = 0;
   std::vector<int64_t> counts;
   int64_t above = 0;
+  std::optional<double> max_ns;
 };
 
 struct RecordedStep {

@@ -15,17 +15,20 @@ std::string labels_of(const Axis& axis, int most) {
 
 }  // namespace
 
-TEST_CASE("logarithmic axes end at powers of ten") {
-  const Axis axis = log_axis(0.3, 42);
+TEST_CASE("logarithmic axes end at 1, 2 or 5 times a power of ten") {
+  const Axis axis = log_axis(0.13, 92);
   CHECK(axis.from == doctest::Approx(0.1));
   CHECK(axis.to == doctest::Approx(100));
   CHECK(axis.at(0.1) == doctest::Approx(0));
   CHECK(axis.at(1) == doctest::Approx(1.0 / 3));
   CHECK(axis.at(100) == doctest::Approx(1));
   CHECK(labels_of(axis, 6) == "0.1 1 10 100");
-  CHECK(labels_of(log_axis(1, 1), 6) == "0.1 1");
+  CHECK(log_axis(0.3, 42).from == doctest::Approx(0.2));
+  CHECK(log_axis(0.3, 42).to == doctest::Approx(50));
+  CHECK(labels_of(log_axis(0.3, 42), 6) == "0.2 0.5 1 2 5 10 20 50");
+  CHECK(labels_of(log_axis(1, 1), 6) == "0.1 0.2 0.5 1");
   CHECK(log_axis(1e-30, 1, 6).from == doctest::Approx(1e-6));
-  CHECK(labels_of(log_axis(1e-6, 1e6), 4) == "1e-06 0.001 1 1k 1M");
+  CHECK(labels_of(log_axis(1e-6, 1e6), 4) == "1e-06 0.01 100 1M");
 }
 
 TEST_CASE("linear axes end at round values") {

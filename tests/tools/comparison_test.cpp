@@ -81,7 +81,6 @@ TEST_CASE("sums that no integer holds are missing, not wrong") {
     return profile({fused});
   }());
   CHECK(figure_of(c.layers[0].figures, "macs")->value_a().has_value());
-  Recording huge = profile({layer("a", 1, INT64_MIN + 1)});
   const ComparedFigure f{"macs", int64_t{INT64_MIN}, int64_t{INT64_MAX}, std::nullopt};
   CHECK(std::holds_alternative<double>(f.difference()));
   CHECK(!f.ratio());
@@ -90,7 +89,7 @@ TEST_CASE("sums that no integer holds are missing, not wrong") {
 TEST_CASE("excesses are named; noise is none") {
   const Recording a = profile({layer("x", 100, 10), layer("y", 100, 10)});
   CHECK(excesses(compare(a, a), 0, true).empty());
-  const Recording slower = profile({layer("x", 130, 10), layer("y", 100.5, 10)});
+  const Recording slower = profile({layer("x", 130, 10), layer("y", 100.4, 10)});
   CHECK(excesses(compare(a, slower), 20, false).empty());
   CHECK(excesses(compare(a, slower), 10, false) ==
         std::vector<std::string>{"total: ns is +15.2 %, must be at most +10 %"});

@@ -36,24 +36,22 @@ std::vector<Tick> Axis::ticks(int most) const {
         list.push_back({value, short_number(value)});
     return list;
   }
-  const int first = static_cast<int>(std::lround(std::log10(from))),
-            last = static_cast<int>(std::lround(std::log10(to)));
+  const int first = static_cast<int>(std::ceil(std::log10(from) - 1e-9)),
+            last = static_cast<int>(std::floor(std::log10(to) + 1e-9));
   const int every = (last - first) / std::max(1, most) + 1;
-  for (int power = first; power <= last; ++power) {
-    const double value = std::pow(10.0, power);
-    list.push_back({value, (power - first) % every == 0 ? short_number(value) : ""});
-    if (power == last || last - first > 4) continue;
-    for (int k = 2; k < 10; ++k) list.push_back({k * value, ""});
-  }
+  for (int power = first - 1; power <= last; ++power)
+    for (int k = 1; k < 10; ++k) {
+      const double value = k * std::pow(10.0, power);
+      if (value < from * (1 - 1e-9) || value > to * (1 + 1e-9) || (k > 1 && last - first > 4)) continue;
+      const bool named = k == 1 ? (power - first) % every == 0 : last - first < 2 && (k == 2 || k == 5);
+      list.push_back({value, named ? short_number(value) : ""});
+    }
   return list;
 }
 
 Axis log_axis(double least, double most, int decades) {
-  double to = std::pow(10.0, std::ceil(std::log10(most) - 1e-9));
-  double from = std::pow(10.0, std::floor(std::log10(least) + 1e-9));
-  from = std::max(from, to * std::pow(10.0, -decades));
-  if (!(from < to)) from = to / 10;
-  return {from, to, true};
+  const double to = round_step(most), from = 1 / round_step(1 / least);
+  return {std::max({std::min(from, to / 10), to * std::pow(10.0, -decades)}), to, true};
 }
 
 Axis linear_axis(double most) {

@@ -21,8 +21,8 @@ struct Axis {
   std::vector<Tick> ticks(int most) const;
 };
 
-/// The axis from the power of ten at or below `least` to that at or above `most`; both positive. At least one decade,
-/// and at most `decades` beneath the upper end.
+/// The logarithmic axis from 1, 2 or 5 times a power of ten at or below `least` to one at or above `most`; both
+/// positive. At least one decade, and at most `decades` beneath the upper end.
 Axis log_axis(double least, double most, int decades = 12);
 
 /// The axis from 0 to a round value at or above `most` (1 where that is not positive).

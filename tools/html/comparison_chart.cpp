@@ -55,25 +55,31 @@ DataTable overview_table(const std::vector<Recording>& recordings, const std::ve
   return table;
 }
 
-/// A bar a recording that has a time, all on one scale.
-void write_overview(Markup& out, const std::vector<Recording>& recordings, const std::vector<size_t>& which) {
-  out.open("figure").leaf("h3", "Side by side");
+/// A bar a recording of one model that has a time, on one scale.
+void write_times(Markup& out, const std::vector<Recording>& recordings, const std::vector<size_t>& which) {
   double most = 0;
   for (const size_t i : which) most = std::max(most, time_of(recordings[i]).value_or(0));
+  out.leaf("h4", recordings[which[0]].model);
   for (const size_t i : which) {
     const Recording& r = recordings[i];
-    if (!time_of(r) || most <= 0) continue;
     const std::string words = duration_text(*time_of(r));
     const std::string name = fmt::format("{} {} {}: {}", letter_of(i), name_of(r.kind), r.model, words);
     out.open("div", {{"class", "stack"}});
-    out.open("span", {{"class", "what"}})
-        .leaf("b", letter_of(i))
-        .leaf("bdi", fmt::format(" {} {}", name_of(r.kind), r.model));
+    out.open("span", {{"class", "what"}}).leaf("b", letter_of(i)).leaf("span", fmt::format(" {}", name_of(r.kind)));
     out.leaf("span", " " + setting_of(r) + (r.cpu.empty() ? "" : " · " + r.cpu), {{"class", "aside"}}).close();
     out.leaf("span", words, {{"class", "figure"}});
     draw_bar(out, name, {{0, *time_of(r) / most, name, letter_of(i), fmt::format("c{}", i % 8 + 1)}});
     out.close();
   }
+}
+
+void write_overview(Markup& out, const std::vector<Recording>& recordings, const std::vector<size_t>& which) {
+  out.open("figure").leaf("h3", "Side by side");
+  std::map<std::string, std::vector<size_t>> timed;
+  for (const size_t i : which)
+    if (time_of(recordings[i]).value_or(0) > 0) timed[recordings[i].model].push_back(i);
+  for (const auto& [model, members] : timed)
+    if (members.size() > 1) write_times(out, recordings, members);
   write_table(out, overview_table(recordings, which));
   out.close();
 }
@@ -101,7 +107,7 @@ std::vector<Row> rows_of(const std::vector<Recording>& recordings, const std::ve
       if (figure->value_a()) row.values[0] = figure->value_a();
       row.values[m] = figure->value_b();
       if (const auto ratio = figure->ratio())
-        row.verdicts[m] = fmt::format("×{:.2f}{}", *ratio, figure->apart && !*figure->apart ? ", within noise" : "");
+        row.verdicts[m] = fmt::format("{}×{:.2f}", figure->apart && !*figure->apart ? "~" : "", *ratio);
     }
   return rows;
 }
@@ -126,16 +132,20 @@ void write_group(Markup& out, const std::vector<Recording>& recordings, const st
   std::sort(order.begin(), order.end());
   out.open("figure").leaf("h3",
                           fmt::format("Layer by layer: {} of {}", time ? "time" : "MACs", recordings[group[0]].model));
-  out.leaf(
-      "figcaption",
-      "Layers paired by the ONNX nodes they share, renamed ones by operator, shape and order. ×: against the first.");
+  out.leaf("figcaption",
+           "Layers paired by the ONNX nodes they share, renamed ones by operator, shape and order. ×: against the "
+           "first; ~: intervals overlap, so that the difference may be noise.");
   DataTable table;
   table.caption = "Layers side by side";
   table.columns = {{"layer", false}};
   for (const size_t i : group) table.columns.push_back({letter_of(i)});
   for (const size_t r : order) {
     const Row& row = rows[r];
-    out.open("div", {{"class", "layer"}}).open("h4").leaf("bdi", row.name).close().open("div", {{"class", "panel"}});
+    out.open("div", {{"class", "layer"}})
+        .open("h4")
+        .leaf("bdi", row.name)
+        .close()
+        .open("div", {{"class", "panel sides"}});
     table.rows.push_back({{row.name, static_cast<double>(r)}});
     for (size_t m = 0; m < group.size(); ++m) {
       const std::string figure =

@@ -46,7 +46,7 @@ void write_quantity(Markup& out, const Quantity& quantity, const Sums& sums) {
     out.open("div", {{"class", "stack term"}});
     out.open("span", {{"class", "what"}})
         .leaf("code", term)
-        .leaf("span", meaning.empty() ? "" : " " + meaning, {{"class", "aside"}})
+        .leaf("span", meaning.empty() ? "" : ": " + meaning, {{"class", "aside"}})
         .close();
     out.leaf("span", signed_text(sum), {{"class", "figure"}});
     const std::string name = std::string(quantity.title) + ", " + term + ": " + signed_text(sum);

@@ -103,8 +103,9 @@ void write_histogram(Markup& out, const Recording& bench) {
   const Scale scale = scale_of(to);
   std::string caption = fmt::format("Single runs, in bins of {}.", duration_text(h.width_ns));
   if (h.above > 0)
-    caption += fmt::format(" {} took longer than {} and are not drawn.", h.above == 1 ? "One" : with_thousands(h.above),
-                           duration_text(to));
+    caption += fmt::format(" {} took longer than {} and {} not drawn{}.",
+                           h.above == 1 ? "One" : with_thousands(h.above), duration_text(to),
+                           h.above == 1 ? "is" : "are", h.max_ns ? ", the longest " + duration_text(*h.max_ns) : "");
   out.leaf("figcaption", caption);
   Plot plot;
   plot.title = "Histogram of latencies";

@@ -29,7 +29,7 @@ std::optional<double> moved(const RecordedStep& step) {
 }
 
 struct Series {
-  const char *title, *y_title;
+  const char *title, *y_title, *constant;  ///< the last: after its value, where that is always the same
   std::string (*words)(double);
   std::optional<double> (*value)(const RecordedStep&);
 };
@@ -37,14 +37,14 @@ struct Series {
 std::string counted(double value) { return with_thousands(value, 0); }
 
 constexpr Series kSeries[] = {
-    {"Time of each step", "ns", duration_text, [](const RecordedStep& s) { return s.ns.median; }},
-    {"MACs executed in each step", "MACs", counted,
+    {"Time of each step", "ns", "", duration_text, [](const RecordedStep& s) { return s.ns.median; }},
+    {"MACs executed in each step", "MACs", " MACs", counted,
      [](const RecordedStep& s) {
        const auto macs = count_of(s.counts, "macs");
        return macs ? std::optional<double>(static_cast<double>(*macs)) : std::nullopt;
      }},
-    {"Bytes loaded and stored in each step", "bytes", bytes_text, moved},
-    {"State kept after each step", "bytes", bytes_text,
+    {"Bytes loaded and stored in each step", "bytes", " loaded and stored", bytes_text, moved},
+    {"State kept after each step", "bytes", " of state", bytes_text,
      [](const RecordedStep& s) { return std::optional<double>(static_cast<double>(s.state_bytes)); }},
 };
 
@@ -61,32 +61,38 @@ void draw_spread(Markup& out, const Plot& plot, const Recording& ledger, const s
   draw_band(out, plot, low, high, "spread");
 }
 
-void write_series(Markup& out, const Recording& ledger, const Series& series, const std::vector<size_t>& chosen) {
+/// What a series says of the chosen steps.
+Curve curve_of(const Recording& ledger, const Series& series, const std::vector<size_t>& chosen) {
   Curve curve;
-  double most = 0, least = 0;
   for (const size_t k : chosen) {
     const auto value = series.value(ledger.steps[k]);
     if (!value) continue;
     curve.x.push_back(static_cast<double>(ledger.steps[k].step));
     curve.y.push_back(*value);
-    most = std::max(most, *value);
-    least = curve.y.size() == 1 ? *value : std::min(least, *value);
   }
-  if (curve.y.empty() || most <= 0) return;
+  return curve;
+}
+
+bool is_time(const Series& series) { return series.value == kSeries[0].value; }
+
+/// Draws a series that changes; of one that does not, what it is always.
+std::string write_series(Markup& out, const Recording& ledger, const Series& series,
+                         const std::vector<size_t>& chosen) {
+  const Curve curve = curve_of(ledger, series, chosen);
+  if (curve.y.empty()) return {};
+  const auto [least, most] = std::minmax_element(curve.y.begin(), curve.y.end());
+  if (*most <= 0) return {};
+  if (*least == *most && !is_time(series)) return series.words(*most) + series.constant;
   out.open("figure").leaf("h3", series.title);
-  if (least == most && series.value != kSeries[0].value) {
-    out.leaf("p", "The same in every step: " + series.words(most) + ".", {{"class", "note"}}).close();
-    return;
-  }
   Plot plot;
   plot.title = series.title;
   plot.x_title = "step";
   plot.y_title = series.y_title;
   plot.x = {curve.x.front(), std::max(curve.x.back(), curve.x.front() + 1), false};
-  plot.y = linear_axis(most);
+  plot.y = linear_axis(*most);
   plot.height = 200;
   open_plot(out, plot);
-  if (series.value == kSeries[0].value) draw_spread(out, plot, ledger, chosen);
+  if (is_time(series)) draw_spread(out, plot, ledger, chosen);
   draw_curve(out, plot, curve, "c1");
   for (size_t i = 0; i < curve.y.size(); ++i)
     draw_mark(out, plot,
@@ -98,6 +104,7 @@ void write_series(Markup& out, const Recording& ledger, const Series& series, co
                .kind = "c1"});
   close_plot(out);
   out.close();
+  return {};
 }
 
 DataTable step_table(const Recording& ledger, const std::vector<size_t>& chosen) {
@@ -143,8 +150,12 @@ DataTable phase_table(const Recording& ledger) {
 
 void write_ledger(Markup& out, const Recording& ledger) {
   const std::vector<size_t> chosen = selection(ledger.steps.size());
-  for (const Series& series : kSeries) write_series(out, ledger, series, chosen);
+  std::string constant;
+  for (const Series& series : kSeries)
+    if (const std::string words = write_series(out, ledger, series, chosen); !words.empty())
+      constant += (constant.empty() ? "" : ", ") + words;
   out.open("figure").leaf("h3", "Steps in figures");
+  if (!constant.empty()) out.leaf("figcaption", "The same in every step: " + constant + ".");
   write_table(out, phase_table(ledger));
   write_table(out, step_table(ledger, chosen));
   out.close();

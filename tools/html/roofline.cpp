@@ -100,7 +100,7 @@ void draw_memory_roofs(Markup& out, const Plot& plot, std::vector<RecordedRoof> 
     if (close) continue;
     const bool at_bottom = from > plot.x.from;
     if (from < to)
-      draw_words(out, plot, from, b * from, at_bottom ? 30 : 6, at_bottom ? -5 : 15, joined, "start", "roof-name");
+      draw_words(out, plot, from, b * from, at_bottom ? 44 : 6, at_bottom ? -5 : 15, joined, "start", "roof-name");
     joined.clear();
   }
 }
@@ -122,15 +122,31 @@ void draw_roofs(Markup& out, const Plot& plot, const std::vector<RecordedRoof>& 
   }
 }
 
+/// Which roof is lowest over an intensity.
+std::string bound_at(const std::vector<RecordedRoof>& roofs, double intensity) {
+  const RecordedRoof* lowest = nullptr;
+  const auto limit = attainable(roofs, intensity);
+  for (const RecordedRoof& roof : roofs)
+    if (limit && (roof.compute ? 2 : intensity) * roof.per_s == *limit) lowest = &roof;
+  return lowest == nullptr ? "" : lowest->compute ? "compute" : lowest->name;
+}
+
+/// The document's, else by the roofs drawn.
+std::optional<double> share_of_roof(const RecordedLayer& layer, const Point& p,
+                                    const std::vector<RecordedRoof>& roofs) {
+  const auto limit = attainable(roofs, p.intensity);
+  if (layer.roof_share || !limit || !layer.ns.median) return layer.roof_share;
+  return 1e9 * p.flop_per_ns / *limit;
+}
+
 std::string name_of_point(const Recording& recording, const Point& p, const std::vector<RecordedRoof>& roofs) {
   std::string name =
       fmt::format("{}: {:.3g} FLOP/B, {:.3g} GFLOP/s", layer_name(recording, p.layer), p.intensity, p.flop_per_ns);
   const RecordedLayer& layer = recording.layers[p.layer];
   if (layer.ns.median) name += ", " + duration_text(*layer.ns.median);
-  if (!layer.bound.empty() && layer.roof_share)
-    name += fmt::format(", {:.0f} % of its {} roof", *layer.roof_share * 100, layer.bound);
-  else if (const auto limit = attainable(roofs, p.intensity))
-    name += fmt::format(", {:.0f} % of the roof above it", 100e9 * p.flop_per_ns / *limit);
+  const std::string bound = layer.bound.empty() ? bound_at(roofs, p.intensity) : layer.bound;
+  if (const auto share = share_of_roof(layer, p, roofs); share && !bound.empty())
+    name += fmt::format(", {:.0f} % of what {} allows", 100 * *share, bound);
   return name;
 }
 
@@ -140,7 +156,8 @@ DataCell intensity_cell(const RecordedLayer& layer, const std::string& bytes) {
   return {};
 }
 
-DataTable table_of(const Recording& recording, const std::vector<Point>& points) {
+DataTable table_of(const Recording& recording, const std::vector<Point>& points,
+                   const std::vector<RecordedRoof>& roofs) {
   DataTable table;
   table.caption = "The points of the roofline";
   table.columns = {{"layer", false}, {"intensity", true, "FLOP/B"}, {"GFLOP/s"}, {"time"}, {"bound", false},
@@ -159,8 +176,8 @@ DataTable table_of(const Recording& recording, const std::vector<Point>& points)
                           {fmt::format("{:.3g}", p.intensity), p.intensity},
                           number_cell(p.flop_per_ns, 1),
                           time_cell(layer.ns.median ? layer.ns.median : layer.roof_ns),
-                          {layer.bound.empty() ? "n/a" : layer.bound, std::nullopt},
-                          share_cell(layer.roof_share)});
+                          words_cell(layer.bound.empty() ? bound_at(roofs, p.intensity) : layer.bound),
+                          share_cell(share_of_roof(layer, p, roofs))});
     for (const std::string& bytes : more) table.rows.back().push_back(intensity_cell(layer, bytes));
   }
   return table;
@@ -229,7 +246,7 @@ void write_roofline(Markup& out, const Recording& recording, const std::vector<R
   }
   close_plot(out);
   write_roof_list(out, roofs, source);
-  write_table(out, table_of(recording, points));
+  write_table(out, table_of(recording, points, roofs));
   out.close();
 }
 

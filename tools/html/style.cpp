@@ -79,11 +79,12 @@ svg{display:block}
   font-size:.85rem}
 .legend li{display:flex;align-items:center;gap:.4rem}
 .swatch{width:.9rem;height:.9rem;flex:none}
-.layer{border-top:1px solid var(--grid);padding:.35rem 0 .6rem;break-inside:avoid;display:grid;
-  grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:0 1.5rem}
-.layer h4{grid-column:1/-1}
-.panel{display:grid;grid-template-columns:4.75rem 1fr minmax(4.75rem,auto);gap:.15rem .5rem;align-items:center;
-  align-content:start;font-size:.85rem}
+.layer{border-top:1px solid var(--grid);padding:.35rem 0 .6rem;break-inside:avoid;
+  display:flex;flex-wrap:wrap;gap:.35rem 1.5rem}
+.layer h4{flex:1 0 100%}
+.panel{flex:1 1 15rem;display:grid;grid-template-columns:4.75rem 1fr minmax(4.75rem,auto);gap:.15rem .5rem;
+  align-items:center;align-content:start;font-size:.85rem}
+.panel.sides{grid-template-columns:1.5rem 1fr 8.5rem}
 .panel .head{grid-column:1/-1;color:var(--soft)}
 .panel .bar{height:14px}
 .panel .what{color:var(--soft)}
