@@ -3,6 +3,8 @@
 #include <memory>
 
 #include "tally/platforms/clock.h"
+#include "tally/platforms/conditions.h"
+#include "tally/platforms/system_files.h"
 #include "tools/calibration.h"
 #include "tools/commands.h"
 #include "tools/document.h"
