@@ -36,6 +36,14 @@ LoopNest loop_nest(const PoolArgs& a, const Geometry& g) {
   return nest;
 }
 
+LoopNest loop_nest(const RotaryArgs& a, const Geometry& g) {
+  LoopNest nest;
+  for (const int64_t size : a.size) nest.loops.push_back("for row in " + number(size));
+  nest.loops.push_back("of " + number(a.width) + " elements, " + number(a.rotated) +
+                       " of them in pairs: " + vectors_text(a.rotated / 2, g));
+  return nest;
+}
+
 LoopNest loop_nest(const UnaryArgs& a, const Geometry& g) {
   return {{"for block of at most " + number(kMapBlock) + " elements in " + number(a.items()),
            "of " + number(a.n) + " elements: " + vectors_text(a.n, g)},

@@ -31,6 +31,7 @@ LoopNest loop_nest(const PixelConvArgs& args, const Geometry& geometry);
 LoopNest loop_nest(const DepthwiseArgs& args, const Geometry& geometry);
 LoopNest loop_nest(const RecurrentArgs& args, const Geometry& geometry);
 LoopNest loop_nest(const AttentionArgs& args, const Geometry& geometry);
+LoopNest loop_nest(const RotaryArgs& args, const Geometry& geometry);
 LoopNest loop_nest(const PoolArgs& args, const Geometry& geometry);
 LoopNest loop_nest(const UnaryArgs& args, const Geometry& geometry);
 LoopNest loop_nest(const BinaryArgs& args, const Geometry& geometry);
