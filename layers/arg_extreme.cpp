@@ -24,9 +24,32 @@ auto comparable(T v) {
 /// Neighbouring columns that are searched together, row by row as they lie.
 constexpr int64_t kColumns = 64;
 
+template <bool largest, bool last, class Value>
+bool is_better(Value value, Value best) {
+  return (largest ? value > best : value < best) || (last && value == best);
+}
+
+/// The index of the extreme of `width` adjacent elements.
+template <bool largest, bool last, class T>
+int64_t find_extreme(const T* x, int64_t width) {
+  auto best = comparable(x[0]);
+  int64_t at = 0;
+  for (int64_t j = 1; j < width; ++j) {
+    const auto value = comparable(x[j]);
+    if (!is_better<largest, last>(value, best)) continue;
+    best = value;
+    at = j;
+  }
+  return at;
+}
+
 /// The index among `width` elements, `stride` apart, of the extreme of each of n neighbouring columns.
 template <bool largest, bool last, class T>
 void find_extremes(const T* x, int64_t width, int64_t stride, int64_t n, int64_t* y) {
+  if (stride == 1) {
+    y[0] = find_extreme<largest, last>(x, width);
+    return;
+  }
   using Value = decltype(comparable(T{}));
   Value best[kColumns];
   int64_t at[kColumns] = {};
@@ -34,7 +57,7 @@ void find_extremes(const T* x, int64_t width, int64_t stride, int64_t n, int64_t
   for (int64_t j = 1; j < width; ++j)
     for (int64_t c = 0; c < n; ++c) {
       const Value value = comparable(x[j * stride + c]);
-      const bool better = (largest ? value > best[c] : value < best[c]) || (last && value == best[c]);
+      const bool better = is_better<largest, last>(value, best[c]);
       best[c] = better ? value : best[c];
       at[c] = better ? j : at[c];
     }

@@ -15,6 +15,17 @@ namespace {
 /// Neighbouring columns that are summed together, row by row as they lie.
 constexpr int64_t kColumns = 64;
 
+/// Running sums of `width` adjacent elements, from the last on where `step` is −1.
+template <class T>
+void sum_row(const T* x, T* y, int64_t width, int64_t step, bool exclusive) {
+  SumOf<T> sum = 0;
+  for (int64_t j = 0; j < width; ++j) {
+    const SumOf<T> before = sum;
+    sum += to_sum(x[j * step]);
+    y[j * step] = from_sum<T>(exclusive ? before : sum);
+  }
+}
+
 /// Running sums of n neighbouring columns of `width` elements, `stride` apart (from the last on where it is negative).
 template <class T>
 void sum_columns(const T* x, T* y, int64_t width, int64_t stride, int64_t n, bool exclusive) {
@@ -80,8 +91,12 @@ class CumSum final : public Layer {
         for (int64_t o = 0; o < outer; ++o)
           for (int64_t c = 0; c < inner; c += kColumns) {
             const int64_t columns = std::min(kColumns, inner - c), first = o * width * inner + begin + c;
-            sum_columns(reinterpret_cast<const T*>(at[0]) + first, reinterpret_cast<T*>(at[1]) + first, width, stride,
-                        columns, exclusive);
+            const T* from = reinterpret_cast<const T*>(at[0]) + first;
+            T* to = reinterpret_cast<T*>(at[1]) + first;
+            if (inner == 1)
+              sum_row(from, to, width, stride, exclusive);
+            else
+              sum_columns(from, to, width, stride, columns, exclusive);
             done += width * columns;
           }
         if (!tally) return;

@@ -124,8 +124,9 @@ void add_negation(Preparation& preparation, const PointwiseOperand& x, BufferId 
   const auto run = [n](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
     const auto* in = reinterpret_cast<const uint8_t*>(at[0]);
     auto* out = reinterpret_cast<uint8_t*>(at[1]);
+    const int64_t count = n;  // bytes written may be anything, a step's own members too
     int64_t i = 0;
-    for (; i < n; ++i) out[i] = in[i] == 0;
+    for (; i < count; ++i) out[i] = in[i] == 0;
     if (!tally) return;
     tally->bytes_loaded += i;
     tally->bytes_stored += i;
