@@ -68,9 +68,9 @@ std::optional<double> energy_of_runs(Context& context, EnergyMeter& meter, doubl
 
 /// Counts in one pass, times in another. Inputs must have been set. Leaves the outputs of the last run.
 ///
-/// The timing pass begins with warm_up(). Then runs of each kind take turns: plain ones, such as read the clock, such as
-/// count, such as read the hardware's counters; which kind goes first changes from turn to turn, so that neither a drift
-/// of the machine nor what one kind leaves in the caches falls on one kind alone.
+/// The timing pass begins with warm_up(). Then runs of each kind take turns: plain ones, such as read the clock, such
+/// as count, such as read the hardware's counters; which kind goes first changes from turn to turn, so that neither a
+/// drift of the machine nor what one kind leaves in the caches falls on one kind alone.
 Profile profile(Context& context, const ProfileOptions& options = {});
 
 }  // namespace tally

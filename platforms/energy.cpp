@@ -127,8 +127,8 @@ std::string_view EnergyMeter::source() const {
   return sources_.empty() ? std::string_view() : name_of(sources_.front().kind);
 }
 
-// RAPL steps once a ms, the counters of amd_energy once in 100 ms; INA sensors average over up to 0.1 s; asking the Pi's
-// controller takes some 10 ms.
+// RAPL steps once a ms, the counters of amd_energy once in 100 ms; INA sensors average over up to 0.1 s; asking the
+// Pi's controller takes some 10 ms.
 double EnergyMeter::least_seconds() const {
   return !sources_.empty() && sources_.front().kind == EnergyKind::rapl ? 0.2 : 1.0;
 }
