@@ -36,7 +36,12 @@ size_t rank_of_lower_bound(size_t n) {
 std::optional<Interval> median_interval(const std::vector<double>& sorted) {
   const size_t n = sorted.size(), j = n == 0 ? 0 : rank_of_lower_bound(n);
   if (j == 0) return std::nullopt;
-  return Interval{sorted[j - 1], sorted[n - j]};
+  Interval interval{sorted[j - 1], sorted[n - j]};
+  const auto [first_low, after_low] = std::equal_range(sorted.begin(), sorted.end(), interval.low);
+  if (after_low - first_low > 1 && first_low != sorted.begin()) interval.low = *(first_low - 1);
+  const auto [first_high, after_high] = std::equal_range(sorted.begin(), sorted.end(), interval.high);
+  if (after_high - first_high > 1 && after_high != sorted.end()) interval.high = *after_high;
+  return interval;
 }
 
 Distribution distribution(std::vector<double> samples) {

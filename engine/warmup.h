@@ -17,8 +17,8 @@ inline constexpr double kSteadyShare = 0.02;
 inline constexpr double kWarmupBlock_ns = 1e6;
 
 /// Runs until runs take the same time again and again: in blocks of runs that take 1 ms or one run, until the fastest
-/// runs of the last three blocks differ by 2 % at most, but `least` runs and `seconds` at most (one block more may
-/// begin before). None where `least` is 0. A streamed model begins each block from a reset.
+/// runs of the last three blocks differ by 2 % at most. At least `least` runs; after `seconds` no block begins. None
+/// where `least` is 0. A streamed model begins each block from a reset.
 Warmup warm_up(Context& context, int least, double seconds);
 
 /// (max − min) ÷ min of these times is at most kSteadyShare.

@@ -56,8 +56,7 @@ struct FitnessLimits {
   static constexpr double kPushedOff_per_s = 20;  ///< a tick of other work each 50 ms
 };
 
-/// Why figures of this span may not come out the same again; none: nothing was found. Plain clauses, without full
-/// stops.
+/// Why figures of this span may not come out the same again, as clauses without full stops; none: nothing was found.
 std::vector<std::string> unfit_reasons(const Conditions& before, const Conditions& after, const MeasuredSpan& span,
                                        const Topology& topology);
 

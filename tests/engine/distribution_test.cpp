@@ -54,6 +54,16 @@ TEST_CASE("distribution: the median's interval has the ranks of the published ta
   for (size_t n = 0; n < 6; ++n) CHECK_FALSE(median_interval(first(n)).has_value());
 }
 
+TEST_CASE("distribution: samples in a timer's steps have an interval of steps") {
+  const auto interval = median_interval({10, 20, 20, 20, 20, 20, 20, 20, 20, 30});
+  REQUIRE(interval.has_value());
+  CHECK(interval->low == 10);
+  CHECK(interval->high == 30);
+  const auto same = median_interval(std::vector<double>(10, 7));
+  CHECK(same->low == 7);
+  CHECK(same->high == 7);
+}
+
 TEST_CASE("distribution: the interval is the narrowest of 95 %, and goes on smoothly above 1000 samples") {
   for (const int n : {6, 7, 40, 101, 500, 999, 1000}) {
     CAPTURE(n);
