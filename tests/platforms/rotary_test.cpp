@@ -67,16 +67,17 @@ void check(const KernelTable& counted, const KernelTable& uncounted, const Case&
   args.y = y.data();
   args.cos = cos.data();
   args.sin = sin.data();
-  std::vector<int64_t> ids;
+  reference::GuardedBuffer<int64_t> ids(c.ids ? static_cast<size_t>(positions) : 0);
   if (c.ids) {
-    for (int64_t i = 0; i < positions; ++i) ids.push_back(i % 3 == 0 ? -1 - i : positions - i);  // one beyond the end
+    for (int64_t i = 0; i < positions; ++i)
+      ids[static_cast<size_t>(i)] = i % 3 == 0 ? -1 - i : positions - i;  // one beyond the end
     args.ids = ids.data();
     args.positions = positions;
   }
   check_kernel(
       y, args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.rotary(args, b, e, t); },
       [&](int64_t b, int64_t e, Tally* t) { uncounted.rotary(args, b, e, t); },
-      planned_rotary(args, c.ids, counted.geometry));
+      planned_rotary(args, c.ids, counted.geometry), operands(x, cos, sin, ids));
   for (int64_t i = 0; i < c.size[0]; ++i)
     for (int64_t p = 0; p < positions; ++p) {
       int64_t row = p;
