@@ -32,8 +32,16 @@ struct Probe {
   Loop loop;
   Figure* figure = nullptr;
   bool is_time = false;  ///< ns a call instead of a rate
+  int64_t bytes = 1;     ///< that a thread walks through in a round
   int64_t rounds = 1;
   std::vector<double> samples = {};
+};
+
+/// What a probe came to once.
+struct Sample {
+  double rate = 0;       ///< amount a second, of all threads together
+  double ns = 0;         ///< from the first thread's begin to the last one's end
+  bool together = true;  ///< threads ran at the same time, nearly all of it: none had to wait for a core
 };
 
 /// What the cores of a cluster run probes on.
@@ -41,8 +49,7 @@ class Cores {
  public:
   Cores(const CoreCluster& cluster, bool pin) : cluster_(cluster), pin_(pin) {}
 
-  /// Rate of one sample (amounts a second) and the ns that it took.
-  std::pair<double, double> sample(const Probe& probe) {
+  Sample sample(const Probe& probe) {
     if (pin_ && probe.threads == 1) set_affinity(cluster_.cpus);
     if (team_ == nullptr || team_threads_ != probe.threads) {
       team_ = std::make_unique<Team>(probe.threads);
@@ -63,14 +70,18 @@ class Cores {
       share.end = ticks();
     });
     double amount = 0;
-    int64_t begin = shares[0].begin, end = shares[0].end;
+    int64_t first = shares[0].begin, last = shares[0].end, all_began = first, any_ended = last;
     for (const Share& share : shares) {
       amount += share.amount;
-      begin = std::min(begin, share.begin);
-      end = std::max(end, share.end);
+      first = std::min(first, share.begin);
+      last = std::max(last, share.end);
+      all_began = std::max(all_began, share.begin);
+      any_ended = std::min(any_ended, share.end);
     }
-    const double ns = std::max(1.0, static_cast<double>(end - begin) / ticks_per_ns());
-    return {amount / ns * 1e9, ns};
+    constexpr double kTogether = 0.75;
+    const double ns = std::max(1.0, static_cast<double>(last - first) / ticks_per_ns());
+    const bool together = static_cast<double>(any_ended - all_began) >= kTogether * static_cast<double>(last - first);
+    return {amount / ns * 1e9, ns, together && team.size() == probe.threads};
   }
 
  private:
@@ -184,9 +195,10 @@ class Probes {
         kernels.stream_copy(x, x + half, half, rounds);
         return static_cast<double>(half) * 8 * static_cast<double>(rounds);
       });
-      add(c, levels[l].name + " read", levels[l].read, read.first, read.second);
-      add(c, levels[l].name + " write", levels[l].write, write.first, write.second);
-      add(c, levels[l].name + " copy", levels[l].copy, copy.first, copy.second);
+      const std::pair<int64_t, int64_t> bytes{bytes_of(c, l, 1), bytes_of(c, l, cores(c))};
+      add(c, levels[l].name + " read", levels[l].read, read.first, read.second, bytes);
+      add(c, levels[l].name + " write", levels[l].write, write.first, write.second, bytes);
+      add(c, levels[l].name + " copy", levels[l].copy, copy.first, copy.second, bytes);
     }
   }
 
@@ -205,15 +217,36 @@ class Probes {
     list.push_back(std::move(probe));
   }
 
-  void add(size_t c, const std::string& what, Rate& rate, const Loop& one, const Loop& all) {
-    list.push_back({what, c, 1, one, &rate.one_core});
-    if (cores(c) > 1) list.push_back({what + ", all cores", c, cores(c), all, &rate.all_cores});
+  /// A figure by one core and, next in the list, by all; `bytes`: that a thread of either walks through.
+  void add(size_t c, const std::string& what, Rate& rate, const Loop& one, const Loop& all,
+           std::pair<int64_t, int64_t> bytes = {1, 1}) {
+    list.push_back({what, c, 1, one, &rate.one_core, false, bytes.first});
+    if (cores(c) > 1) list.push_back({what + ", all cores", c, cores(c), all, &rate.all_cores, false, bytes.second});
   }
 
   MachineFile& file_;
   const std::vector<CoreCluster>& clusters_;
   AlignedBuffer memory_;
 };
+
+/// Rounds so that a sample takes `sample_ns`: by one core, at its fastest of three tries, for where it has to wait for
+/// other work it would seem long enough at once. All cores do per core what the one does.
+void find_rounds(std::vector<Probe>& probes, std::vector<Cores>& cores, double sample_ns) {
+  for (size_t i = 0; i < probes.size(); ++i) {
+    Probe& probe = probes[i];
+    if (probe.threads > 1) {
+      probe.rounds =
+          std::max<int64_t>(1, probes[i - 1].rounds * probes[i - 1].bytes / std::max<int64_t>(1, probe.bytes));
+      continue;
+    }
+    const auto fastest = [&] {
+      double ns = cores[probe.cluster].sample(probe).ns;
+      for (int again = 0; again < 2; ++again) ns = std::min(ns, cores[probe.cluster].sample(probe).ns);
+      return ns;
+    };
+    while (fastest() < sample_ns && probe.rounds < int64_t{1} << 40) probe.rounds *= 2;
+  }
+}
 
 void settle(const std::vector<Probe>& probes) {
   for (const Probe& probe : probes) {
@@ -256,18 +289,15 @@ MachineFile calibrate(const CalibrationOptions& options, const std::function<voi
   std::vector<Cores> cores;
   for (const CoreCluster& cluster : clusters) cores.emplace_back(cluster, clusters.size() > 1);
   progress("finding sample sizes");
-  for (Probe& probe : probes.list) {
-    Cores& on = cores[probe.cluster];
-    while (on.sample(probe).second < options.sample_ns && probe.rounds < int64_t{1} << 40) probe.rounds *= 2;
-  }
+  find_rounds(probes.list, cores, options.sample_ns);
   const int64_t begin = now_ns();
   for (int round = 0; round < options.most; ++round) {
     const double elapsed_s = static_cast<double>(now_ns() - begin) * 1e-9;
     if (round >= options.least && elapsed_s > options.seconds) break;
     progress(std::to_string(probes.list.size()) + " figures, sample " + std::to_string(round + 1));
     for (Probe& probe : probes.list) {
-      const double rate = cores[probe.cluster].sample(probe).first;
-      probe.samples.push_back(probe.is_time ? 1e9 / rate : rate);
+      const Sample sample = cores[probe.cluster].sample(probe);
+      if (sample.together) probe.samples.push_back(probe.is_time ? 1e9 / sample.rate : sample.rate);
     }
   }
   if (clusters.size() > 1) set_affinity(allowed);

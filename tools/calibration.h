@@ -15,7 +15,8 @@ struct CalibrationOptions {
 };
 
 /// `progress(what)` before each round. Probes take turns, so that drift falls on all alike. A figure's value is the
-/// rate that nine samples in ten do not exceed: others' work on a shared machine only ever slows.
+/// rate that nine samples in ten do not exceed: others' work on a shared machine only ever slows. Samples of all cores
+/// count only where all ran at once; where other work never lets them, the figure is not known.
 MachineFile calibrate(const CalibrationOptions& options, const std::function<void(const std::string&)>& progress);
 
 /// Bytes that a thread walks through to measure a level: the geometric mean of its own share of the level and of the

@@ -226,6 +226,9 @@ void add_roofs(Report& report, const Plan& plan, const PlanRoofs& roofs, double 
     report.parts.push_back({"Bytes at three levels, and roofs", roof_table(plan, roofs, {}, median_ns)});
   for (std::string& note : roof_notes(roofs))
     if (roofs.machine || note.starts_with("- roof")) report.notes.push_back(std::move(note));
+  if (roofs.machine && median_ns > 0)
+    report.notes.push_back(fmt::format("- Share reached: the roofs' {} are {:.1f} % of the median latency.",
+                                       duration_text(roofs.ns), 100 * roofs.ns / median_ns));
 }
 
 /// The layers with their bytes and roofs.

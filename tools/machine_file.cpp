@@ -44,8 +44,8 @@ std::string read_text(const std::string& path) {
 
 double Rate::at(int threads) const {
   const double one = one_core.value, all = all_cores.value;
-  if (threads <= 1 || one <= 0) return one > 0 ? one : threads > 1 ? all : 0;
-  return all > 0 ? std::min(one * threads, std::max(all, one)) : one;
+  if (one <= 0) return threads > 1 ? all : 0;
+  return threads > 1 && all > 0 ? std::min(one * threads, std::max(all, one)) : one * std::max(threads, 1);
 }
 
 std::string MachineFile::source() const {

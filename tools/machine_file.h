@@ -26,7 +26,7 @@ struct Figure {
 /// By one core, and by all of the cluster at once.
 struct Rate {
   Figure one_core, all_cores;
-  /// At `threads` threads: so many times one core, as far as all of them get; 0: not known.
+  /// At `threads` threads: so many times one core, and no more than all get, where that is known; 0: nothing is.
   double at(int threads) const;
 };
 

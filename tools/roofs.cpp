@@ -107,11 +107,11 @@ PlanRoofs roofs_of(const Plan& plan, std::span<const Tally> tallies, const Machi
 Table roof_table(const Plan& plan, const PlanRoofs& roofs, std::span<const double> measured_ns, double total_ns) {
   Table table;
   table.columns = {{"name", "layer", Unit::path, "", 10},
-                   {"bytes_compulsory", "compulsory", Unit::bytes, "bytes", 0, 2},
+                   {"bytes_compulsory", "ideal", Unit::bytes, "bytes", 0, 2},
                    {"bytes_issued", "issued", Unit::bytes, "bytes"}};
   for (const std::string& cache : roofs.caches)
     table.columns.push_back({"bytes_beyond_" + cache, "past " + cache, Unit::bytes, "bytes"});
-  table.columns.push_back({"flops_per_byte_compulsory", "compulsory", Unit::rate, "FLOP/B", 0, 3});
+  table.columns.push_back({"flops_per_byte_compulsory", "ideal", Unit::rate, "FLOP/B", 0, 3});
   table.columns.push_back({"flops_per_byte_issued", "issued", Unit::rate, "FLOP/B"});
   if (!roofs.caches.empty())
     table.columns.push_back(
@@ -120,7 +120,7 @@ Table roof_table(const Plan& plan, const PlanRoofs& roofs, std::span<const doubl
   if (has_roofs) {
     table.columns.push_back({"bound", "bound", Unit::text, "roof"});
     table.columns.push_back({"roof_ns", "time", Unit::ns, "roof"});
-    if (!measured_ns.empty() || total_ns > 0) table.columns.push_back({"share", "share", Unit::share, "roof"});
+    if (!measured_ns.empty()) table.columns.push_back({"share", "share", Unit::share, "roof"});
   }
   LayerRoof sum;
   sum.bytes_beyond.assign(roofs.caches.size(), 0);
@@ -158,7 +158,8 @@ std::vector<std::string> roof_notes(const PlanRoofs& roofs) {
     sizes += (sizes.empty() ? "" : ", ") + fmt::format("{} KiB {}-way", shape.bytes / 1024, shape.ways);
   if (roofs.beyond_missing.empty()) {
     notes.push_back(fmt::format(
-        "- bytes: compulsory, each tensor once; issued, the kernels' loads and stores; past a cache (model): lines "
+        "- bytes: ideal (compulsory), each tensor once; issued, the kernels' loads and stores; past a cache (model): "
+        "lines "
         "fetched and written back, by a simulation of {} caches ({}) fed with what the plan's steps touch{}. FLOP/B: "
         "two a MAC whose product is used.",
         "least-recently-used", sizes,

@@ -93,13 +93,14 @@ TEST_CASE("traffic: a matrix product reads its packed weights once a row of tile
     if (!usable(isa)) continue;
     CAPTURE(name_of(isa));
     const auto plan = plan_of(b, isa);
-    // One line a set, as many sets as lines: nothing is lost but by conflict; all of it fits.
     const Sums fits = sums_of(*plan, {{1024 * kKiB, 64, 16}});
     CHECK(fits.fetched[0] == 0);
     const Sums small = sums_of(*plan, {{16 * kKiB, 64, 8}, {1024 * kKiB, 64, 16}});
     const Planned& planned = plan->rows[0].planned;
     CHECK(small.fetched[0] >= n * n * 4);
-    CHECK(small.fetched[0] <= planned.tally.bytes_loaded + planned.tally.bytes_stored);
+    // Rows of A that share sets push each other out line by line: a little more than what is issued may come.
+    CHECK(static_cast<double>(small.fetched[0]) <=
+          1.1 * static_cast<double>(planned.tally.bytes_loaded + planned.tally.bytes_stored));
   }
 }
 

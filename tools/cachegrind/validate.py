@@ -9,8 +9,9 @@ cachegrind) on the instructions that really run, counts between entering and lea
 every run; the last run, with caches as the one before left them, is compared. Callgrind sees the stack, tables and
 spills too, which are no buffers of the model, and keeps instructions in its last level.
 
-error = model ÷ simulated − 1, where a thousandth of the issued bytes or more was simulated: below that both say
-"nothing". By hand, since it takes minutes; valgrind runs AVX2 but no AVX-512.
+error = model ÷ simulated − 1, where either says a thousandth of the issued bytes or more ("nothing" below that); in
+brackets the difference as a share of the issued bytes, which tells a large error of little from one that matters. By
+hand, since it takes minutes; valgrind runs AVX2 but no AVX-512.
 """
 
 import argparse
@@ -77,13 +78,14 @@ def simulated(options, model, geometry, folder):
 
 
 def error(model, simulation, issued):
-    if simulation < issued / 1000 and model < issued / 1000:
+    """Relative to what was simulated, and to what was issued; None where there is next to nothing."""
+    if max(simulation, model) < issued / 1000:
         return None
-    return model / simulation - 1 if simulation > 0 else float("inf")
+    return (model / simulation - 1 if simulation > 0 else float("inf")), (model - simulation) / issued
 
 
 def shown(value):
-    return "nothing" if value is None else f"{100 * value:+.1f} %"
+    return "nothing" if value is None else f"{100 * value[0]:+.1f} % ({100 * value[1]:+.1f} %)"
 
 
 def main():
@@ -110,9 +112,12 @@ def main():
             rows.append([name, sizes, f"{issued:,}", f"{true_bytes[0]:,}", f"{model_bytes[0]:,}", shown(found[0]),
                          f"{true_bytes[1]:,}", f"{model_bytes[1]:,}", shown(found[1])])
             print("  ".join(rows[-1]), flush=True)
-    sizes = sorted(abs(e) for e in errors)
-    summary = f"{len(sizes)} figures compared: median error {100 * sizes[len(sizes) // 2]:.1f} %, " \
-              f"largest {100 * sizes[-1]:.1f} %."
+    def spread(values):
+        sizes = sorted(abs(v) for v in values)
+        return f"median {100 * sizes[len(sizes) // 2]:.1f} %, largest {100 * sizes[-1]:.1f} %"
+
+    summary = f"{len(errors)} figures compared. Error: {spread(e for e, _ in errors)}. " \
+              f"Difference as a share of issued bytes: {spread(d for _, d in errors)}."
     print(summary)
     if options.markdown:
         head = ["model", "caches", "issued B", "past L1: simulated", "modelled", "error", "past L2: simulated",
