@@ -15,10 +15,10 @@ struct LatencyHistogram {
   double max_ns = 0;
 };
 
-/// Bins of the latencies up to their 99.5th percentile, but no further beyond the 90th than five times its distance from
-/// the 10th; the rest, which an interruption makes ten times as long, is `above`. A clock ticks: where samples lie on a
-/// grid, the bins are a whole number of its steps wide and its points lie in their middles, or the picture would be a
-/// comb. Empty where there are no samples.
+/// Bins of the latencies up to their 99.5th percentile, but no further beyond the 90th than five times its distance
+/// from the 10th; the rest, which an interruption makes ten times as long, is `above`. A clock ticks: where samples lie
+/// on a grid, the bins are a whole number of its steps wide and its points lie in their middles, or the picture would
+/// be a comb. Empty where there are no samples.
 LatencyHistogram latency_histogram(std::vector<double> samples);
 
 /// {"from_ns", "width_ns", "counts", "above", "max_ns"}; null where there are no samples.
