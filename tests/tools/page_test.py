@@ -150,10 +150,11 @@ class Page(unittest.TestCase):
                 self.assertEqual(row[0].get("scope"), "row")
 
     def test_ids_and_links(self):
-        ids = [e.get("id") for e in self.page.iter() if e.get("id")]
-        self.assertEqual(len(ids), len(set(ids)))
-        for link in self.page.iter(X + "a"):
-            self.assertIn(link.get("href")[1:], ids)
+        for page in (self.page, page_of(self.folder.name, self.profile, self.machine)[1], page_of(self.folder.name, self.bench)[1]):
+            ids = [e.get("id") for e in page.iter() if e.get("id")]
+            self.assertEqual(len(ids), len(set(ids)))
+            for link in page.iter(X + "a"):
+                self.assertIn(link.get("href")[1:], ids)
 
     def test_figures_are_there(self):
         text = "".join(self.page.itertext())

@@ -164,11 +164,16 @@ void write_group(Markup& out, const std::vector<Recording>& recordings, const st
 
 }  // namespace
 
+bool comparable(const std::vector<Recording>& recordings) {
+  return std::count_if(recordings.begin(), recordings.end(),
+                       [](const Recording& r) { return r.kind != RecordingKind::machine; }) > 1;
+}
+
 void write_comparisons(Markup& out, const std::vector<Recording>& recordings) {
+  if (!comparable(recordings)) return;
   std::vector<size_t> measured;
   for (size_t i = 0; i < recordings.size(); ++i)
     if (recordings[i].kind != RecordingKind::machine) measured.push_back(i);
-  if (measured.size() < 2) return;
   out.open("section", {{"id", "comparison"}}).leaf("h2", "Comparison");
   write_overview(out, recordings, measured);
   std::map<std::pair<RecordingKind, std::string>, std::vector<size_t>> groups;

@@ -126,11 +126,13 @@ void write_row(Markup& out, const Recording& recording, size_t i,
   out.open("h4").leaf("b", LayerStyle::number(i)).text(" ").leaf("bdi", layer.name);
   out.leaf("span", " " + (layer.kernel.empty() ? layer.op : layer.op + " · " + layer.kernel), {{"class", "aside"}})
       .close();
+  out.open("div", {{"class", "panels"}});
   for (const auto& [panel, scale] : panels) {
     out.open("div", {{"class", "panel"}}).leaf("span", panel->title, {{"class", "head"}});
     for (const Bar& bar : panel->bars(layer)) write_bar(out, name, *panel, bar, scale);
     out.close();
   }
+  out.close();
   out.close();
 }
 

@@ -190,7 +190,7 @@ void write_recording(Markup& out, const std::vector<Recording>& all, size_t inde
 void write_navigation(Markup& out, const std::vector<Recording>& all) {
   if (all.size() < 2) return;
   out.open("nav", {{"aria-label", "Documents"}}).open("ul");
-  out.open("li").leaf("a", "Comparison", {{"href", "#comparison"}}).close();
+  if (comparable(all)) out.open("li").leaf("a", "Comparison", {{"href", "#comparison"}}).close();
   for (size_t i = 0; i < all.size(); ++i)
     out.open("li").leaf("a", title_of(all[i]), {{"href", fmt::format("#document-{}", i + 1)}}).close();
   out.close().close();

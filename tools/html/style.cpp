@@ -79,10 +79,9 @@ svg{display:block}
   font-size:.85rem}
 .legend li{display:flex;align-items:center;gap:.4rem}
 .swatch{width:.9rem;height:.9rem;flex:none}
-.layer{border-top:1px solid var(--grid);padding:.35rem 0 .6rem;break-inside:avoid;
-  display:flex;flex-wrap:wrap;gap:.35rem 1.5rem}
-.layer h4{flex:1 0 100%}
-.panel{flex:1 1 15rem;display:grid;grid-template-columns:4.75rem 1fr minmax(4.75rem,auto);gap:.15rem .5rem;
+.layer{border-top:1px solid var(--grid);padding:.35rem 0 .6rem;break-inside:avoid}
+.panels{display:grid;gap:.35rem 1.5rem}
+.panel{display:grid;grid-template-columns:4.75rem 1fr minmax(4.75rem,auto);gap:.15rem .5rem;
   align-items:center;align-content:start;font-size:.85rem}
 .panel.sides{grid-template-columns:1.5rem 1fr 8.5rem}
 .panel .head{grid-column:1/-1;color:var(--soft)}
@@ -105,6 +104,7 @@ footer{margin:2.5rem 0 1rem;color:var(--soft);font-size:.85rem;border-top:1px so
 @media (min-width:44rem){.stack{grid-template-columns:11rem 1fr 6.5rem;align-items:center}.stack .bar{grid-column:2;
   grid-row:1}.stack .figure{grid-column:3}
 .stack.term{grid-template-columns:24rem 1fr 7.5rem}}
+@media (min-width:48rem){.panels{grid-auto-flow:column;grid-auto-columns:1fr}}
 @media (prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}
 .mark circle,.mark rect{transition:stroke-width .12s}}
 @media (forced-colors:active){.mark circle,.mark rect,.swatch rect{stroke:CanvasText}
@@ -115,9 +115,10 @@ footer{margin:2.5rem 0 1rem;color:var(--soft);font-size:.85rem;border-top:1px so
 --ideal:#1f5fbf;--weights:#7a3bb2;--written:#0d6b64;--executed:#a8480a;--extra:#b42323;--measured:#15753a;
   --saved:#0d6b64;--host:#626c76}
 body{max-width:none;padding:0;font-size:10pt}nav,.skip,#tip{display:none}
-.scroll{max-height:none;overflow:visible;border:0}table{font-size:7pt;overflow-wrap:anywhere}th,td{white-space:normal;
-  padding:.15rem .3rem}
-thead th{position:static}thead{display:table-header-group}tr,.plot,.stack,.layer{break-inside:avoid}
+.scroll{max-height:none;overflow:visible;border:0}.panels{grid-auto-flow:column;grid-auto-columns:1fr;gap:.35rem 1rem}
+table{font-size:6.5pt}th,td{white-space:normal;padding:.15rem .25rem}td.words{min-width:0;overflow-wrap:anywhere}
+td.number{white-space:nowrap}tbody th{overflow-wrap:anywhere}thead th{position:static}
+thead{display:table-header-group}tr,.plot,.stack,.layer,figcaption{break-inside:avoid}
 h2,h3,h4,figcaption{break-after:avoid}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 )css";
