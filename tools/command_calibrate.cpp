@@ -87,7 +87,7 @@ Report calibration_report(const MachineFile& file, const std::string& written) {
       "- Multiply-accumulates: the step of each number format in registers alone (fp16 is stored as fp16 and computed "
       "in fp32). A copy's bytes are those read and those written; a write to a cache line fetches it first.",
       fmt::format("- Calling a kernel that has one vector to copy takes {}.", duration_text(first.call_ns.value))};
-  if (const auto load = load_average(); load && *load > 0.5)
+  if (load && *load > 0.5)
     report.notes.push_back(
         fmt::format("- Other programs were running (load average {:.2f}): rates, those of all cores "
                     "above all, are too low. Calibrate on a quiet machine.",
