@@ -23,19 +23,25 @@ std::string denied(const SystemFiles& files) {
          "--security-opt seccomp=unconfined)";
 }
 
+/// Counter units of cores; those of the rest of the chip have a file "cpumask" instead.
+int core_units(const SystemFiles& files) {
+  const std::string units = "/sys/bus/event_source/devices/";
+  int count = files.exists(units + "cpu") ? 1 : 0;
+  for (const std::string& unit : files.entries(units))
+    count += unit != "cpu" && files.exists(units + unit + "/cpus") ? 1 : 0;
+  return count;
+}
+
 std::string taken(const SystemFiles& files) {
   std::string text = "the machine's counters are taken by others, or too few for so many events";
+  if (core_units(files) > 1) text += ", or the thread runs on cores of another kind than those that are counted";
   if (files.number("/proc/sys/kernel/nmi_watchdog").value_or(0) == 1)
     text += "; sudo sysctl kernel.nmi_watchdog=0 sets one free";
   return text;
 }
 
 std::string missing(const SystemFiles& files) {
-  const std::string units = "/sys/bus/event_source/devices/";
-  bool has_core_unit = files.exists(units + "cpu");
-  for (const std::string& unit : files.entries(units))
-    has_core_unit = has_core_unit || files.exists(units + unit + "/cpus");
-  if (has_core_unit) return "this processor's counter unit has no such event";
+  if (core_units(files) > 0) return "this processor's counter unit has no such event";
   return "no counter unit (PMU) is visible, as in most virtual machines; their host must pass it on, a board's device "
          "tree describe it";
 }

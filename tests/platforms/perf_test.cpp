@@ -186,6 +186,7 @@ TEST_CASE("perf: why not, and what would enable it") {
   says(ENOENT, Pi4(), "has no such event");
   says(ENOENT, Laptop(), "has no such event");
   says(ENOSPC, Laptop(), "nmi_watchdog=0");
+  says(ENOSPC, Phone(), "cores of another kind");
   says(ENOSYS, SystemTree(), "CONFIG_PERF_EVENTS");
   says(EINVAL, SystemTree(), "takes no such event");
   says(EMFILE, SystemTree(), "ulimit");
