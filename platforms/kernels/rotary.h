@@ -15,7 +15,9 @@ struct RotaryFactors {
 };
 
 template <class Arch, class Vec = typename Arch::Vec>
-TALLY_INLINE TwoVectors<Vec> turn(const TwoVectors<Vec>& x, const RotaryFactors<Vec>& f) {
+TALLY_INLINE TwoVectors<Vec> turn(TwoVectors<Vec> x, const RotaryFactors<Vec>& f) {
+  Arch::pin(x.one);  // used twice, and gcc 12 would load it as often
+  Arch::pin(x.two);
   return {Arch::sub(Arch::mul(x.one, f.cos.one), Arch::mul(x.two, f.sin.one)),
           Arch::add(Arch::mul(x.two, f.cos.two), Arch::mul(x.one, f.sin.two))};
 }
@@ -27,8 +29,9 @@ TALLY_INLINE void turn_pairs(const float* x, const float* cos, const float* sin,
   using Two = TwoVectors<typename Arch::Vec>;
   const auto factors = [=](const float* table) TALLY_LAMBDA -> Two {
     if constexpr (wide && interleaved) return load_pairs<Arch, partial>(table + 2 * i, n);
-    const auto first = load_end<Arch, partial>(table + i, n);
+    auto first = load_end<Arch, partial>(table + i, n);
     if constexpr (wide) return {first, load_end<Arch, partial>(table + half + i, n)};
+    Arch::pin(first);
     return {first, first};
   };
   const RotaryFactors<typename Arch::Vec> f{factors(cos), factors(sin)};

@@ -101,11 +101,25 @@ TALLY_INLINE void store_first(char* y, const Quad& v) {
   }
 }
 
+/// Keeps a loaded value in its register: gcc 12 would read it from memory again for each of its two uses.
+TALLY_INLINE void keep(Quad& v) {
+#if defined(__x86_64__)
+  asm("" : "+x"(v));
+#elif defined(__aarch64__) || defined(__ARM_NEON)
+  asm("" : "+w"(v));
+#else
+  (void)v;
+#endif
+}
+
 /// The block that `inner` rows of x and `outer` elements of each make: `outer` rows of y of `inner` elements.
 template <int outer, int inner>
 TALLY_INLINE void transpose_edge(char* y, int64_t y_row, const char* x, int64_t x_row) {
   Quad a[4], b[4];
-  TALLY_UNROLL for (int i = 0; i < 4; ++i) a[i] = i < inner ? load_first<outer>(x + i * x_row) : Quad{};
+  TALLY_UNROLL for (int i = 0; i < 4; ++i) {
+    a[i] = i < inner ? load_first<outer>(x + i * x_row) : Quad{};
+    keep(a[i]);
+  }
   interleave(a[0], a[2], b[0], b[1]);
   interleave(a[1], a[3], b[2], b[3]);
   interleave(b[0], b[2], a[0], a[1]);
