@@ -22,11 +22,15 @@ TALLY_INLINE TwoVectors<typename Arch::Vec> load_pairs(const float* p, [[maybe_u
     low = Arch::load(p);
     high = Arch::load(p + L);
   }
+  Arch::pin(low);  // used twice, and gcc 12 would load it as often
+  Arch::pin(high);
   return {Arch::even(low, high), Arch::odd(low, high)};
 }
 template <class Arch, bool partial>
-TALLY_INLINE void store_pairs(float* p, const TwoVectors<typename Arch::Vec>& v, [[maybe_unused]] int n) {
+TALLY_INLINE void store_pairs(float* p, TwoVectors<typename Arch::Vec> v, [[maybe_unused]] int n) {
   constexpr int L = Arch::kLanes;
+  Arch::pin(v.one);
+  Arch::pin(v.two);
   const auto low = Arch::interleave_low(v.one, v.two), high = Arch::interleave_high(v.one, v.two);
   if constexpr (partial) {
     if (2 * n < L) {

@@ -45,7 +45,21 @@ TALLY_INLINE void interleave(const TwoQuads& a, const TwoQuads& b, TwoQuads& low
   high = __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
 }
 
-TALLY_INLINE void load_quads(Quad& v, const char* x, int64_t) { __builtin_memcpy(&v, x, 16); }
+/// Keeps a loaded value in its register: gcc 12 would read it from memory again for each of its two uses.
+TALLY_INLINE void keep(Quad& v) {
+#if defined(__x86_64__)
+  asm("" : "+x"(v));
+#elif defined(__aarch64__) || defined(__ARM_NEON)
+  asm("" : "+w"(v));
+#else
+  (void)v;
+#endif
+}
+
+TALLY_INLINE void load_quads(Quad& v, const char* x, int64_t) {
+  __builtin_memcpy(&v, x, 16);
+  keep(v);
+}
 TALLY_INLINE void load_quads(TwoQuads& v, const char* x, int64_t four_rows) {
   Quad first, second;
   __builtin_memcpy(&first, x, 16);
@@ -99,17 +113,6 @@ TALLY_INLINE void store_first(char* y, const Quad& v) {
     const uint32_t last = v[N - 1];
     __builtin_memcpy(y + 4 * (N - 1), &last, 4);
   }
-}
-
-/// Keeps a loaded value in its register: gcc 12 would read it from memory again for each of its two uses.
-TALLY_INLINE void keep(Quad& v) {
-#if defined(__x86_64__)
-  asm("" : "+x"(v));
-#elif defined(__aarch64__) || defined(__ARM_NEON)
-  asm("" : "+w"(v));
-#else
-  (void)v;
-#endif
 }
 
 /// The block that `inner` rows of x and `outer` elements of each make: `outer` rows of y of `inner` elements.
