@@ -1,6 +1,6 @@
 #pragma once
-// The least time that work can take on a machine: each of its units at its own peak, all at once (Williams, Waterman and
-// Patterson 2009; with one roof a memory level, Ilic, Pratas and Sousa 2014).
+// The least time that work can take on a machine: each of its units at its own peak, all at once (Williams, Waterman
+// and Patterson 2009; with one roof a memory level, Ilic, Pratas and Sousa 2014).
 #include <cstdint>
 #include <string_view>
 #include <vector>

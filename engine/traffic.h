@@ -1,6 +1,6 @@
 #pragma once
-// Bytes beyond each cache, modelled: the plan's steps say what they touch and in which order, a model of the caches says
-// what of it they hold.
+// Bytes beyond each cache, modelled: the plan's steps say what they touch and in which order, a model of the caches
+// says what of it they hold.
 #include <span>
 #include <string>
 #include <vector>

@@ -1,6 +1,6 @@
 #pragma once
-// Machine files, schema "tally.machine/1": what a machine can do, each figure with its source. `calibrate` writes one of
-// this machine, `fit` corrects one, and some of machines that are not here come with the program.
+// Machine files, schema "tally.machine/1": what a machine can do, each figure with its source. `calibrate` writes one
+// of this machine, `fit` corrects one, and some of machines that are not here come with the program.
 #include <filesystem>
 #include <map>
 #include <optional>

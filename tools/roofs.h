@@ -43,8 +43,8 @@ struct PlanRoofs {
   std::string missing;            ///< why there are no roofs
 };
 
-/// Of a plan whose rows executed `tallies`. Bytes beyond caches are modelled with the machine file's caches, or, without
-/// one, with this machine's.
+/// Of a plan whose rows executed `tallies`. Bytes beyond caches are modelled with the machine file's caches, or
+/// without one, with this machine's.
 PlanRoofs roofs_of(const Plan& plan, std::span<const Tally> tallies, const MachineChoice& machine);
 
 /// Rows of the plan; `measured_ns`: medians, one a row, or empty where only the whole was timed.
