@@ -43,7 +43,7 @@ struct PlanRoofs {
   std::string missing;            ///< why there are no roofs
 };
 
-/// Of a plan whose rows executed `tallies`. Bytes beyond caches are modelled with the machine file's caches, or,
+/// Of a plan whose rows executed `tallies`. Bytes beyond caches are modelled with the machine file's caches, or
 /// without one, with this machine's.
 PlanRoofs roofs_of(const Plan& plan, std::span<const Tally> tallies, const MachineChoice& machine);
 
