@@ -64,18 +64,32 @@ class LrnMatch {
   }
   ValueId last_out(ValueId otherwise) const { return last_ < 0 ? otherwise : match_.out(last_); }
 
+  /// The zeros that Pads put around `image`, one after the other (exporters of AveragePool write an empty one of their
+  /// own); its result in place of `image`.
+  std::optional<std::vector<int64_t>> zeros_around(ValueId& image) {
+    std::vector<int64_t> all(2 * match_.shape(image).size(), 0);
+    while (true) {
+      const int pad = match_.read_by(image, "Pad");
+      if (pad < 0) return all;
+      const auto* offer = dynamic_cast<const OffersZeroPadding*>(rewriter_.node(pad).layer.get());
+      const auto pads = offer ? offer->zero_padding(rewriter_.graph().operands(rewriter_.node(pad))) : std::nullopt;
+      if (!pads || pads->size() != all.size()) return {};
+      for (size_t i = 0; i < all.size(); ++i) all[i] += (*pads)[i];
+      match_.take(pad);
+      image = match_.out(pad);
+    }
+  }
+
   /// Pad → AveragePool along the channels of [N, 1, C, …] alone; its result, or kAbsent.
   ValueId mean_of_channels(ValueId squares) {
-    const Shape &x = match_.shape(x_), &image = match_.shape(squares);
+    const Shape x = match_.shape(x_), image = match_.shape(squares);
     if (image.size() < 4 || image[0] != x[0] || image[1] != 1 || image[2] != x[1]) return kAbsent;
-    const int pad = match_.read_by(squares, "Pad");
-    const int pool = pad < 0 ? -1 : match_.read_by(match_.out(pad), "AveragePool");
-    const auto* offer = pool < 0 ? nullptr : dynamic_cast<const OffersZeroPadding*>(rewriter_.node(pad).layer.get());
+    const std::optional<std::vector<int64_t>> pads = zeros_around(squares);
+    const int pool = pads ? match_.read_by(squares, "AveragePool") : -1;
     const auto* layer = pool < 0 ? nullptr : dynamic_cast<const Pool*>(rewriter_.node(pool).layer.get());
-    if (!offer || !layer) return kAbsent;
-    const auto pads = offer->zero_padding(rewriter_.graph().operands(rewriter_.node(pad)));
+    if (!layer) return kAbsent;
     const PoolTask task = layer->task_of(rewriter_.graph().operands(rewriter_.node(pool)));
-    if (!pads || pads->size() != 2 * image.size() || task.kind != PoolKind::average) return kAbsent;
+    if (task.kind != PoolKind::average) return kAbsent;
     for (size_t i = 0; i < task.shape.axes.size(); ++i) {
       const WindowAxis& axis = task.shape.axes[i];
       if (axis.stride != 1 || axis.dilation != 1 || axis.pad_begin != 0 || axis.pad_end != 0) return kAbsent;
@@ -86,7 +100,6 @@ class LrnMatch {
       const int64_t wanted = i == 2 ? (size_ - 1) / 2 : i == image.size() + 2 ? size_ / 2 : 0;
       if ((*pads)[i] != wanted) return kAbsent;
     }
-    match_.take(pad);
     match_.take(pool);
     return match_.out(pool);
   }

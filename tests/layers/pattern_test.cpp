@@ -185,14 +185,15 @@ TEST_CASE("activation patterns: HardSwish as a clip between 0 and 6") {
 }
 
 /// As PyTorch exports local_response_norm of x [2, 7, 4, 3].
-GraphMaker channel_means(const Ints& pads, double size) {
+GraphMaker channel_means(const Ints& pads, double size, bool twice = false) {
   GraphMaker g;
   g.input("x", random_tensor({2, 7, 4, 3}, 1)).constant("apart", Tensor::of_int64({2, 1, 7, 4, -1}));
   g.constant("together", Tensor::of_int64({2, 7, 4, 3})).constant("pads", Tensor::of_int64(pads));
   g.constant("alpha", one(0.25)).constant("k", one(1.5)).constant("beta", one(0.75));
   g.node("Mul", {"x", "x"}, "square")
       .node("Reshape", {"square", "apart"}, "rows")
-      .node("Pad", {"rows", "pads"}, "padded");
+      .node("Pad", {"rows", "pads"}, twice ? "first" : "padded");
+  if (twice) g.constant("none", Tensor::of_int64(Ints(10, 0))).node("Pad", {"first", "none"}, "padded");
   g.node("AveragePool", {"padded"}, "mean", {{"kernel_shape", Ints{static_cast<int64_t>(size), 1, 1}}});
   g.node("Reshape", {"mean", "together"}, "means").node("Mul", {"means", "alpha"}, "scaled");
   g.node("Add", {"scaled", "k"}, "sum").node("Pow", {"sum", "beta"}, "power").node("Div", {"x", "power"}, "y");
@@ -201,6 +202,7 @@ GraphMaker channel_means(const Ints& pads, double size) {
 
 TEST_CASE("norm patterns: LRN as a mean of squares over padded channels") {
   CHECK(count_of(channel_means({0, 0, 2, 0, 0, 0, 0, 2, 0, 0}, 5), "LRN") == 1);
+  CHECK(count_of(channel_means({0, 0, 2, 0, 0, 0, 0, 2, 0, 0}, 5, true), "LRN") == 1);
   CHECK(count_of(channel_means({0, 0, 1, 0, 0, 0, 0, 2, 0, 0}, 4), "LRN") == 1);
   CHECK(count_of(channel_means({0, 0, 2, 0, 0, 0, 0, 1, 0, 0}, 4), "LRN") == 0);  // the window lies one channel back
   CHECK(count_of(channel_means({0, 0, 2, 0, 0, 0, 0, 2, 0, 0}, 5).output("mean"), "LRN") == 0);
