@@ -62,10 +62,10 @@ Table held_out_table(const HeldOut& held_out) {
   Table table;
   table.columns = {{"name", "left out", Unit::text, "", 12},
                    {"measured_ns", "measured", Unit::ns},
-                   {"predicted_ns", "time", Unit::ns, "fitted to the others"},
-                   {"error", "error", Unit::share, "fitted to the others"},
-                   {"uncorrected_ns", "time", Unit::ns, "machine file as it was"},
-                   {"uncorrected_error", "error", Unit::share, "machine file as it was"}};
+                   {"predicted_ns", "time", Unit::ns, "by the others"},
+                   {"error", "error", Unit::share, "by the others"},
+                   {"uncorrected_ns", "time", Unit::ns, "uncorrected"},
+                   {"uncorrected_error", "error", Unit::share, "uncorrected"}};
   for (const HeldOut::Total& total : held_out.totals)
     table.rows.push_back({total.name, total.measured_ns, total.predicted_ns, total.predicted_ns / total.measured_ns - 1,
                           total.uncorrected_ns, total.uncorrected_ns / total.measured_ns - 1});

@@ -115,7 +115,7 @@ Table roof_table(const Plan& plan, const PlanRoofs& roofs, std::span<const doubl
   table.columns.push_back({"flops_per_byte_issued", "issued", Unit::rate, "FLOP/B"});
   if (!roofs.caches.empty())
     table.columns.push_back(
-        {"flops_per_byte_beyond_" + roofs.caches.back(), "past " + roofs.caches.back(), Unit::rate, "FLOP/B", 0, 1});
+        {"flops_per_byte_beyond_" + roofs.caches.back(), roofs.caches.back(), Unit::rate, "FLOP/B", 0, 1});
   const bool has_roofs = roofs.machine.has_value();
   if (has_roofs) {
     table.columns.push_back({"bound", "bound", Unit::text, "roof"});

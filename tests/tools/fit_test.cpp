@@ -163,6 +163,10 @@ TEST_CASE("prediction: by hand, on a machine of round figures") {
   CHECK(p.rows[1].ns == doctest::Approx(12000 + 300 / 1. + 200 / 0.5 + 10));
   CHECK(p.ns == doctest::Approx(p.rows[0].ns + p.rows[1].ns));
   CHECK_FALSE(p.fitted);
+  FusedRow lstm = conv;
+  lstm.op = "LSTM";
+  lstm.macs = 1000;  // 400 B of weights, ten walks: one from memory, nine from L1
+  CHECK(predict({lstm}, 11000, machine, 1).rows[0].weights_ns == doctest::Approx(400 / 1. + 9 * 400 / 8.));
   machine.fit = Fit{};
   machine.fit->overall = {2, 0, 1, 9};
   CHECK(predict({conv}, 600, machine, 1).ns == doctest::Approx(10001));
