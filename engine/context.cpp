@@ -7,6 +7,9 @@ namespace tally {
 
 namespace {
 
+/// Where constants without elements lie: steps reckon with addresses that they then do not read.
+alignas(64) constexpr std::byte kNothing[64] = {};
+
 /// A bound step with what the run loop needs of it.
 struct Runnable {
   std::unique_ptr<BoundStep> step;
@@ -49,7 +52,7 @@ struct Context::Impl {
           address = new_arena.data() + info.offset;
           break;
         case BufferKind::weights:
-          address = const_cast<std::byte*>(info.data);
+          address = const_cast<std::byte*>(info.data != nullptr ? info.data : kNothing);
           break;
         case BufferKind::state:
           new_states.emplace_back(std::max<size_t>(info.bytes, 64));

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <random>
 
 #include "tally/layers/tally.h"
@@ -165,6 +166,21 @@ TEST_CASE("hostile: inputs without a type") {
     g.inputs[0].dtype = type;
     check_mentions(error_of(std::move(g)), "input 'x'", std::string(name_of(type)));
   }
+}
+
+TEST_CASE("hostile: constants without elements have an address all the same") {
+  Graph g = one_node({1, 2}, make_node("Add", {"x", "r"}, {"y"}), {{"e", weights({0, 2})}});
+  g.nodes.insert(g.nodes.begin(), make_node("ReduceLogSumExp", {"e"}, {"r"}, {{"axes", Ints{0}}}));
+  Context context(Model(std::move(g), small()));
+  context.run();
+  CHECK(context.output<float>(0)[1] == -std::numeric_limits<float>::infinity());
+
+  Tensor nothing(DType::f64, {2, 0});  // a product over no element
+  Graph product = one_node({0, 3}, make_node("MatMul", {"e", "d"}, {"y"}), {{"e", nothing}});
+  product.nodes.insert(product.nodes.begin(), make_node("Cast", {"x"}, {"d"}, {{"to", int64_t{11}}}));
+  Context doubles(Model(std::move(product), small()));
+  doubles.run();
+  CHECK(doubles.output<double>(0)[5] == 0);
 }
 
 TEST_CASE("hostile: gigantic extents, products that overflow") {
