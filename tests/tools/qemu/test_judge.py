@@ -24,6 +24,7 @@ sys.dont_write_bytecode = True
 import classify  # noqa: E402
 import counts_file  # noqa: E402
 import lanes  # noqa: E402
+import modelled_cycles  # noqa: E402
 
 NATIVE_X86 = platform.machine() == "x86_64"
 
@@ -188,6 +189,43 @@ class JudgeTest(unittest.TestCase):
     def test_missing_tools_exit_with_4(self):
         self.assertEqual(self.judge("--emulator", "no-such-emulator", "--", "/bin/true")[0], 4)
         self.assertEqual(self.judge("--native", "--stepper", "/no/such/stepper", "--", "/bin/true")[0], 4)
+
+
+class ModelledCyclesTest(unittest.TestCase):
+    def test_blocks_end_at_branches_gaps_and_other_counts(self):
+        texts = {"1000": "fmla v0.4s, v1.4s, v2.4s", "1004": "cmp x0, x1", "1008": "b.gt 0x0", "100c": "add x0, x0,",
+                 "1010": "ret", "1018": "nop", "101c": "nop"}
+        executed = {"1000": 9, "1004": 9, "1008": 9, "100c": 9, "1010": 9, "1018": 9, "101c": 2}
+        blocks = modelled_cycles.blocks_of(counts_file.Section(0, executed=executed), texts)
+        self.assertEqual(blocks, [(["1000", "1004", "1008"], 9), (["100c", "1010"], 9), (["1018"], 9), (["101c"], 2)])
+
+    def test_independent_multiply_adds_run_at_the_peak_and_dependent_ones_do_not(self):
+        mca = shutil.which("llvm-mca-19")
+        if not mca:
+            self.skipTest("llvm-mca-19 is not installed")
+        chained, apart = modelled_cycles.cycles_of(
+            [["fmla v0.4s, v1.4s, v2.4s"] * 8, [f"fmla v{n}.4s, v30.4s, v31.4s" for n in range(8)]], "neoverse-n1", mca)
+        peak = modelled_cycles.peak_lanes("neoverse-n1", mca)
+        self.assertAlmostEqual(peak, 8, delta=0.1)  # two pipes of four lanes
+        self.assertGreater(chained, 1.9 * apart)
+
+    def test_whole_program(self):
+        if not shutil.which("llvm-mca-19") or not shutil.which("qemu-aarch64") or \
+                not shutil.which("aarch64-linux-gnu-gcc"):
+            self.skipTest("llvm-19, qemu-aarch64 or the cross compiler is not installed")
+        with tempfile.TemporaryDirectory() as folder:
+            program = compile_program("aarch64-linux-gnu-gcc", HERE / "aarch64_sections.c", folder + "/a64", "-static")
+            done = subprocess.run([sys.executable, "-B", str(TOOLS / "modelled_cycles.py"), "--core", "cortex-a72",
+                                   "--format", "json", "--", program], env=os.environ, capture_output=True, text=True)
+            if done.returncode == 4:
+                self.skipTest(done.stderr.strip())
+            self.assertEqual(done.returncode, 0, done.stderr)
+            result = json.loads(done.stdout)
+            core = result["cores"][0]
+            self.assertEqual(result["source"], "model")
+            self.assertGreater(result["fp32_fma_lanes"], 0)
+            self.assertAlmostEqual(sum(f["cycles"] for f in core["functions"]), core["cycles"], delta=1)
+            self.assertEqual(sum(f["instructions"] for f in core["functions"]), result["instructions"])
 
 
 class CountsFileTest(unittest.TestCase):
