@@ -27,7 +27,6 @@ import report
 JUDGE = pathlib.Path(__file__).resolve().parent / "judge.py"
 KERNEL_CASES = ("*gemm*,*recurrent*,*dot*,*attention*,*pixel_conv*,*depthwise*,*pool*,*softmax*,*reduce*,*row_norm*,"
                 "*lrn*,copy_nd*,unary,binary*,channel_affine*,functions at every length*")
-COUNTED = ("lane_macs", "lane_fma_other", "bytes_loaded", "bytes_stored")
 
 
 def judged(options, isa, program, memory):
