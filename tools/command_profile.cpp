@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "tools/commands.h"
+#include "tools/counted_fetches.h"
 #include "tools/inputs.h"
 #include "tools/measurement.h"
 #include "tools/profile_report.h"
@@ -50,27 +51,35 @@ int profile_per_step(const Options& options, const ProfileOptions& how) {
 /// Bytes and roofs of a profile, beside what it measured.
 class ProfileRoofs {
  public:
-  ProfileRoofs(const Profile& profile, const MachineChoice& machine) : profile_(profile) {
+  ProfileRoofs(const Profile& profile, const MachineChoice& machine, const CounterRecord& counters)
+      : profile_(profile) {
     std::vector<Tally> tallies;
     for (const ProfileRow& row : profile.rows) {
       tallies.push_back(row.executed);
       measured_ns_.push_back(row.ns.median);
     }
     roofs_ = roofs_of(*profile.plan, tallies, machine);
+    fetches_ = counted_fetches(profile, roofs_, counters);
   }
   void add_to(Report& report) const {
     report.parts.insert(report.parts.begin() + 1,
                         {"Bytes at three levels, and roofs",
                          roof_table(*profile_.plan, roofs_, measured_ns_, profile_.plain_ns.median)});
+    if (!fetches_.levels.empty())
+      report.parts.insert(report.parts.begin() + 2,
+                          {"Bytes fetched past caches, modelled and counted", fetch_table(profile_, roofs_, fetches_)});
     for (std::string& note : roof_notes(roofs_)) report.notes.push_back(std::move(note));
+    if (!fetches_.levels.empty()) report.notes.push_back(fetch_note(fetches_));
   }
   void add_to(nlohmann::ordered_json& document) const {
     add_roofs(document, *profile_.plan, roofs_, measured_ns_, profile_.plain_ns.median);
+    add_counted_fetches(document, roofs_, fetches_);
   }
 
  private:
   const Profile& profile_;
   PlanRoofs roofs_;
+  CountedFetches fetches_;
   std::vector<double> measured_ns_;
 };
 
@@ -93,7 +102,7 @@ int profile_command(const Options& options) {
   const Profile result = profile(context, how);
   const MeasurementRecord record = measurement.finish(result.plain_ns, result.warmup, result.running_share);
   progress.show("modelling caches for " + loaded.name + " …");
-  const ProfileRoofs roofs(result, machine);
+  const ProfileRoofs roofs(result, machine, record.counters);
   progress.wipe();
   if (!options.trace.empty()) write_trace(loaded, context.plan(), trace_runs(context, kTracedRuns), options.trace);
   if (result.broken_law) fail("profile", "a law of counting is broken: " + *result.broken_law, "", ErrorCode::internal);
