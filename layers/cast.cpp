@@ -54,6 +54,25 @@ To convert(From value, bool to_boolean) {
   }
 }
 
+template <class To, class From>
+void convert_all(const std::byte* x, std::byte* y, int64_t n, bool to_boolean) noexcept {
+  const From* from = reinterpret_cast<const From*>(x);
+  To* to = reinterpret_cast<To*>(y);
+  for (int64_t i = 0; i < n; ++i) to[i] = convert<To>(from[i], to_boolean);
+}
+
+using Conversion = void (*)(const std::byte* x, std::byte* y, int64_t n, bool to_boolean) noexcept;
+
+Conversion conversion(DType from, DType to) {
+  Conversion found = nullptr;
+  with_castable(from, [&](auto from_tag) {
+    with_castable(to, [&](auto to_tag) {
+      found = convert_all<typename decltype(to_tag)::type, typename decltype(from_tag)::type>;
+    });
+  });
+  return found;
+}
+
 class Cast final : public Layer, public PassesTransposition {
  public:
   explicit Cast(const Node& node) : Layer(node), like_(node.op == "CastLike"), to_(DType::undefined) {
@@ -101,27 +120,18 @@ class Cast final : public Layer, public PassesTransposition {
   void prepare(const Candidate& candidate, Preparation& p) const override {
     const int64_t n = element_count(p.inputs()[0].shape);
     const bool constant = p.inputs()[0].constant != nullptr;
-    const DType to = p.outputs()[0].dtype;
-    with_castable(p.inputs()[0].dtype, [&](auto from_tag) {
-      with_castable(to, [&](auto to_tag) {
-        using From = typename decltype(from_tag)::type;
-        using To = typename decltype(to_tag)::type;
-        const auto run = [n, to_boolean = to == DType::boolean](const std::vector<std::byte*>& at, int64_t, int64_t,
-                                                                Tally* tally) noexcept {
-          const From* x = reinterpret_cast<const From*>(at[0]);
-          To* y = reinterpret_cast<To*>(at[1]);
-          int64_t i = 0;
-          for (; i < n; ++i) y[i] = convert<To>(x[i], to_boolean);
-          if (!tally) return;
-          tally->bytes_loaded += i * int64_t{sizeof(From)};
-          tally->bytes_stored += i * int64_t{sizeof(To)};
-        };
-        const int64_t read = n * int64_t{sizeof(From)};
-        add_host_step(p, {p.input(0).buffer, p.output(0).buffer},
-                      host_planned(constant ? 0 : read, constant ? read : 0, n * int64_t{sizeof(To)}), candidate.cycles,
-                      run);
-      });
-    });
+    const DType from = p.inputs()[0].dtype, to = p.outputs()[0].dtype;
+    const auto from_bytes = static_cast<int64_t>(bytes_of(from, 1)), to_bytes = static_cast<int64_t>(bytes_of(to, 1));
+    const Conversion convert = conversion(from, to);
+    const auto run = [=](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
+      convert(at[0], at[1], n, to == DType::boolean);
+      if (!tally) return;
+      tally->bytes_loaded += n * from_bytes;
+      tally->bytes_stored += n * to_bytes;
+    };
+    const int64_t read = n * from_bytes;
+    add_host_step(p, {p.input(0).buffer, p.output(0).buffer},
+                  host_planned(constant ? 0 : read, constant ? read : 0, n * to_bytes), candidate.cycles, run);
   }
 
  private:

@@ -159,11 +159,8 @@ class GridSample final : public HostLayer {
   }
 
   void prepare(const Candidate& candidate, Preparation& p) const override {
-    with_number_type(p.inputs()[kX].dtype, [&](auto tag) {
-      with_number_type(p.inputs()[kGrid].dtype, [&](auto grid_tag) {
-        add_step<typename decltype(tag)::type, typename decltype(grid_tag)::type>(p, candidate.cycles);
-      });
-    });
+    with_number_type(p.inputs()[kX].dtype,
+                     [&](auto tag) { add_step<typename decltype(tag)::type>(p, candidate.cycles); });
   }
 
  private:
@@ -173,7 +170,7 @@ class GridSample final : public HostLayer {
     return taps;
   }
 
-  template <class T, class G>
+  template <class T>
   void add_step(Preparation& p, double cycles) const {
     const Shape &x = p.inputs()[kX].shape, &y = p.outputs()[0].shape;
     Grid grid = grid_;
@@ -186,9 +183,10 @@ class GridSample final : public HostLayer {
     const int64_t N = x[0], C = x[1], from = element_count(Shape(x.begin() + 2, x.end())),
                   to = element_count(Shape(y.begin() + 2, y.end()));
     if (N * C * to == 0) return;
+    const RealReader coordinate = real_reader(p.inputs()[kGrid].dtype);
+    const auto grid_bytes = static_cast<int64_t>(bytes_of(p.inputs()[kGrid].dtype, 1));
     const auto run = [=](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
       const T* x = reinterpret_cast<const T*>(at[0]);
-      const G* g = reinterpret_cast<const G*>(at[1]);
       T* y = reinterpret_cast<T*>(at[2]);
       int64_t taps = 0, outputs = 0, points = 0;
       std::array<AxisSample, kMaxAxes> axes;
@@ -196,22 +194,21 @@ class GridSample final : public HostLayer {
         for (int64_t i = 0; i < to; ++i, ++points) {
           for (int d = 0; d < grid.axes; ++d) {
             const auto k = static_cast<size_t>(d);
-            axes[k] =
-                sample_axis(to_real(g[points * grid.axes + grid.axes - 1 - d]), grid.extent[k], grid.stride[k], grid);
+            axes[k] = sample_axis(coordinate(at[1], points * grid.axes + grid.axes - 1 - d), grid.extent[k],
+                                  grid.stride[k], grid);
           }
           for (int64_t c = 0; c < C; ++c, ++outputs)
             taps += interpolate(x + (n * C + c) * from, y[(n * C + c) * to + i], axes, grid);
         }
       if (!tally) return;
-      tally->bytes_loaded += taps * int64_t{sizeof(T)} + points * grid.axes * int64_t{sizeof(G)};
+      tally->bytes_loaded += taps * int64_t{sizeof(T)} + points * grid.axes * grid_bytes;
       tally->bytes_stored += outputs * int64_t{sizeof(T)};
     };
     const int64_t outputs = N * C * to, size = int64_t{sizeof(T)};
-    add_host_step(
-        p, {p.input(kX).buffer, p.input(kGrid).buffer, p.output(0).buffer},
-        host_planned(p, {{kX, outputs * taps(p.inputs()) * size}, {kGrid, N * to * grid.axes * int64_t{sizeof(G)}}},
-                     outputs * size),
-        cycles * static_cast<double>(taps(p.inputs())), run);
+    add_host_step(p, {p.input(kX).buffer, p.input(kGrid).buffer, p.output(0).buffer},
+                  host_planned(p, {{kX, outputs * taps(p.inputs()) * size}, {kGrid, N * to * grid.axes * grid_bytes}},
+                               outputs * size),
+                  cycles * static_cast<double>(taps(p.inputs())), run);
   }
 
   bool any_rank_;

@@ -9,7 +9,7 @@
 
 #include "tally/platforms/isa.h"
 #include "tally/platforms/tally.h"
-#include "tools/marker.h"
+#include "tools/measure/marker.h"
 
 namespace tally::test {
 

@@ -6,9 +6,9 @@
 
 #include "CLI/CLI.hpp"
 #include "tally/engine/error.h"
-#include "tools/commands.h"
-#include "tools/machine.h"
-#include "tools/screen.h"
+#include "tools/commands/commands.h"
+#include "tools/output/machine.h"
+#include "tools/output/screen.h"
 
 namespace {
 

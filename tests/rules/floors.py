@@ -1,7 +1,7 @@
 """The floors of the house: what each source file may include.
 
-A floor includes only what lies below it, by "tally/<floor>/<file>"; each library of others has its one place. `violations`
-reads every source under a root; run as a script it prints them and exits 1 if there are any.
+A floor includes only what lies below it, by "tally/<floor>/<file>", a room of the tools likewise; each library of others
+has its one place. `violations` reads every source under a root; run as a script it prints them and exits 1 if there are any.
 """
 
 import pathlib
@@ -9,6 +9,8 @@ import re
 import sys
 
 FLOORS = ["platforms", "engine", "layers", "tools"]
+# The rooms of the tools, with the same rule among them; its other folders (benchmarks, the judge) stand aside.
+ROOMS = ["input", "output", "machine", "estimate", "measure", "compare", "device", "html", "commands"]
 TESTS = "tests"
 SOURCES = {".h", ".hpp", ".inc", ".c", ".cpp"}
 
@@ -62,6 +64,16 @@ def check_include(path, quote, target):
         return f"{target} names no floor below {own}"
     if FLOORS.index(reached) > FLOORS.index(own):
         return f"{own} may not include {target}: {reached} lies above it"
+    if reached == own == "tools":
+        return check_room(path, target)
+    return None
+
+
+def check_room(path, target):
+    """As check_include(), for a file of the tools that includes another of them."""
+    own, reached = path.split("/")[1], target.split("/")[1]
+    if own in ROOMS and reached in ROOMS and ROOMS.index(reached) > ROOMS.index(own):
+        return f"tools/{own} may not include {target}: {reached} lies above it"
     return None
 
 

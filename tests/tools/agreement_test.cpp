@@ -1,4 +1,4 @@
-#include "tools/agreement.h"
+#include "tools/compare/agreement.h"
 
 #include <doctest/doctest.h>
 

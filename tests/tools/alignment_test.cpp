@@ -1,4 +1,4 @@
-#include "tools/alignment.h"
+#include "tools/compare/alignment.h"
 
 #include <doctest/doctest.h>
 

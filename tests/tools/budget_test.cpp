@@ -1,10 +1,11 @@
-#include "tools/budget.h"
+#include "tools/compare/budget.h"
 
 #include <doctest/doctest.h>
 
+#include "nlohmann/json.hpp"
 #include "tally/engine/error.h"
-#include "tools/document_value.h"
-#include "tools/junit.h"
+#include "tools/compare/document_value.h"
+#include "tools/output/junit.h"
 
 using namespace tally;
 using namespace tally::tools;

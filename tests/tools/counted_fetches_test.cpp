@@ -1,11 +1,12 @@
 // Bytes past caches as counters saw them, before counters of our own making.
-#include "tools/counted_fetches.h"
+#include "tools/measure/counted_fetches.h"
 
 #include <doctest/doctest.h>
 
+#include "nlohmann/json.hpp"
 #include "tests/platforms/system_tree.h"
-#include "tools/model_file.h"
-#include "tools/profile_report.h"
+#include "tools/input/model_file.h"
+#include "tools/measure/profile_report.h"
 
 #if defined(__linux__)
 

@@ -1,4 +1,4 @@
-#include "tools/counter_selftest.h"
+#include "tools/measure/counter_selftest.h"
 
 #include <doctest/doctest.h>
 

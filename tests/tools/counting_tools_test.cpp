@@ -1,8 +1,9 @@
 // Rules of other tools, each on layers small enough to count by hand; whole networks are in architectures_test.py.
-#include "tools/counting_tools.h"
+#include "tools/estimate/counting_tools.h"
 
 #include <doctest/doctest.h>
 
+#include "nlohmann/json.hpp"
 #include "tally/layers/builder.h"
 
 using namespace tally;

@@ -1,7 +1,8 @@
-#include "tools/energy_model.h"
+#include "tools/estimate/energy_model.h"
 
 #include <doctest/doctest.h>
 
+#include "nlohmann/json.hpp"
 #include "tally/layers/builder.h"
 
 using namespace tally;

@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/tools/program.h"
-#include "tools/image_feed.h"
+#include "tools/input/image_feed.h"
 
 using namespace tally;
 using namespace tally::test;

@@ -1,4 +1,4 @@
-#include "tools/fit.h"
+#include "tools/machine/fit.h"
 
 #include <doctest/doctest.h>
 
@@ -6,8 +6,9 @@
 #include <cmath>
 #include <random>
 
+#include "nlohmann/json.hpp"
 #include "tally/engine/error.h"
-#include "tools/prediction.h"
+#include "tools/machine/prediction.h"
 
 namespace tally::tools {
 namespace {

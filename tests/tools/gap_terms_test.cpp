@@ -1,4 +1,4 @@
-#include "tools/gap_terms.h"
+#include "tools/estimate/gap_terms.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "tools/idx.h"
+#include "tools/input/idx.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "tools/inputs.h"
+#include "tools/input/inputs.h"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include "tally/engine/onnx/tensor_proto.h"
 #include "tally/layers/builder.h"
 #include "tests/engine/temporary_folder.h"
-#include "tools/npy.h"
+#include "tools/input/npy.h"
 
 using namespace tally;
 using namespace tally::tools;

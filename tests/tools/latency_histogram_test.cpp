@@ -1,9 +1,13 @@
-#include "tools/latency_histogram.h"
+#include "tools/measure/latency_histogram.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include <numeric>
 #include <random>
+
+#include "nlohmann/json.hpp"
 
 using namespace tally::tools;
 

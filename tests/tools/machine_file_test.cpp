@@ -1,13 +1,14 @@
-#include "tools/machine_file.h"
+#include "tools/machine/machine_file.h"
 
 #include <doctest/doctest.h>
 
 #include <fstream>
 
+#include "nlohmann/json.hpp"
 #include "tally/engine/error.h"
 #include "tests/engine/temporary_folder.h"
-#include "tools/calibration.h"
-#include "tools/document.h"
+#include "tools/machine/calibration.h"
+#include "tools/output/document.h"
 
 namespace tally::tools {
 namespace {

@@ -1,8 +1,9 @@
 // What `info` says of machines that are not here.
-#include "tools/machine_state.h"
+#include "tools/machine/machine_state.h"
 
 #include <doctest/doctest.h>
 
+#include "nlohmann/json.hpp"
 #include "tests/platforms/system_tree.h"
 
 #if defined(__linux__)

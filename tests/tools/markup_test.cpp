@@ -1,4 +1,4 @@
-#include "tools/markup.h"
+#include "tools/output/markup.h"
 
 #include <doctest/doctest.h>
 

@@ -1,17 +1,18 @@
 // What surrounds a measurement, before machines and counters of our own making.
-#include "tools/measurement.h"
+#include "tools/measure/measurement.h"
 
 #include <doctest/doctest.h>
 
 #include <sstream>
 
+#include "nlohmann/json.hpp"
 #include "tally/engine/error.h"
 #include "tally/layers/tally.h"
 #include "tests/platforms/system_tree.h"
-#include "tools/measurement_notes.h"
-#include "tools/model_file.h"
-#include "tools/numbers.h"
-#include "tools/profile_report.h"
+#include "tools/input/model_file.h"
+#include "tools/measure/measurement_notes.h"
+#include "tools/measure/profile_report.h"
+#include "tools/output/numbers.h"
 
 #if defined(__linux__)
 

@@ -1,4 +1,4 @@
-#include "tools/npy.h"
+#include "tools/input/npy.h"
 
 #include <doctest/doctest.h>
 

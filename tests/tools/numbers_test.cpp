@@ -1,4 +1,4 @@
-#include "tools/numbers.h"
+#include "tools/output/numbers.h"
 
 #include <doctest/doctest.h>
 

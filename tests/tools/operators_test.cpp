@@ -5,7 +5,7 @@
 
 #include "tally/layers/registry.h"
 #include "tests/tools/program.h"
-#include "tools/numbers.h"
+#include "tools/output/numbers.h"
 
 using namespace tally;
 using namespace tally::test;

@@ -1,4 +1,4 @@
-#include "tools/options.h"
+#include "tools/input/options.h"
 
 #include <doctest/doctest.h>
 

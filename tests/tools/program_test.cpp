@@ -7,8 +7,8 @@
 
 #include "tally/engine/onnx/tensor_proto.h"
 #include "tests/tools/program.h"
-#include "tools/npy.h"
-#include "tools/numbers.h"
+#include "tools/input/npy.h"
+#include "tools/output/numbers.h"
 
 using namespace tally;
 using namespace tally::test;

@@ -1,11 +1,12 @@
-#include "tools/recording.h"
+#include "tools/compare/recording.h"
 
 #include <doctest/doctest.h>
 
+#include "nlohmann/json.hpp"
 #include "tally/engine/error.h"
 #include "tests/engine/temporary_folder.h"
-#include "tools/document_value.h"
-#include "tools/recorded_limits.h"
+#include "tools/compare/document_value.h"
+#include "tools/compare/recorded_limits.h"
 
 using namespace tally;
 using namespace tally::tools;

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "tests/tools/program.h"
-#include "tools/numbers.h"
+#include "tools/output/numbers.h"
 
 namespace tally::test {
 namespace {

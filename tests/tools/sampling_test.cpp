@@ -1,4 +1,4 @@
-#include "tools/sampling.h"
+#include "tools/input/sampling.h"
 
 #include <doctest/doctest.h>
 

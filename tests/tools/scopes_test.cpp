@@ -1,6 +1,8 @@
-#include "tools/scopes.h"
+#include "tools/estimate/scopes.h"
 
 #include <doctest/doctest.h>
+
+#include "nlohmann/json.hpp"
 
 using namespace tally;
 using namespace tally::tools;

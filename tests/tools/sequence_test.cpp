@@ -1,4 +1,4 @@
-#include "tools/sequence.h"
+#include "tools/input/sequence.h"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,8 @@
-#include "tools/storage.h"
+#include "tools/estimate/storage.h"
 
 #include <doctest/doctest.h>
 
+#include "nlohmann/json.hpp"
 #include "tally/layers/builder.h"
 
 using namespace tally;

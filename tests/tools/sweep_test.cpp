@@ -1,7 +1,8 @@
-#include "tools/sweep.h"
+#include "tools/estimate/sweep.h"
 
 #include <doctest/doctest.h>
 
+#include "nlohmann/json.hpp"
 #include "tally/engine/error.h"
 #include "tally/layers/builder.h"
 

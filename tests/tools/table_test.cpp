@@ -1,10 +1,10 @@
-#include "tools/table.h"
+#include "tools/output/table.h"
 
 #include <doctest/doctest.h>
 
 #include <sstream>
 
-#include "tools/numbers.h"
+#include "tools/output/numbers.h"
 
 using namespace tally::tools;
 

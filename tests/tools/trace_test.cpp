@@ -1,4 +1,4 @@
-#include "tools/trace.h"
+#include "tools/measure/trace.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // `tally verify` over a tree of model folders.
-#include "tools/verify_tree.h"
+#include "tools/compare/verify_tree.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 
 #include "tally/engine/onnx/tensor_proto.h"
 #include "tests/tools/program.h"
-#include "tools/numbers.h"
+#include "tools/output/numbers.h"
 
 using namespace tally;
 using namespace tally::test;

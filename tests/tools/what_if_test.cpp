@@ -1,7 +1,8 @@
-#include "tools/what_if.h"
+#include "tools/estimate/what_if.h"
 
 #include <doctest/doctest.h>
 
+#include "nlohmann/json.hpp"
 #include "tally/engine/error.h"
 #include "tally/layers/builder.h"
 

@@ -1,9 +1,9 @@
 #include "tools/html/axis.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include "tools/output/formatted.h"
 
 namespace tally::tools {
 
@@ -71,10 +71,10 @@ Axis linear_axis(double least, double most) {
 std::string short_number(double value) {
   const double size = std::fabs(value);
   for (const auto& [unit, letter] : {std::pair{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}})
-    if (size >= unit * (1 - 1e-12)) return fmt::format("{:.4g}{}", value / unit, letter);
+    if (size >= unit * (1 - 1e-12)) return formatted("{:.4g}{}", value / unit, letter);
   if (size < 1e-12) return "0";
-  if (size < 1e-4) return fmt::format("{:.0e}", value);
-  return fmt::format("{:.4g}", value);
+  if (size < 1e-4) return formatted("{:.0e}", value);
+  return formatted("{:.4g}", value);
 }
 
 }  // namespace tally::tools

@@ -1,13 +1,12 @@
 #include "tools/html/comparison_chart.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include "tools/comparison.h"
+#include "tools/compare/comparison.h"
 #include "tools/html/data_table.h"
 #include "tools/html/plot.h"
-#include "tools/numbers.h"
+#include "tools/output/formatted.h"
+#include "tools/output/numbers.h"
 
 namespace tally::tools {
 
@@ -22,8 +21,7 @@ std::string letter_of(size_t index) {
 
 std::string setting_of(const Recording& r) {
   std::string words = r.isa;
-  if (r.threads)
-    words += fmt::format("{}{} thread{}", words.empty() ? "" : ", ", *r.threads, *r.threads == 1 ? "" : "s");
+  if (r.threads) words += formatted("{}{} thread{}", words.empty() ? "" : ", ", *r.threads, *r.threads == 1 ? "" : "s");
   return words;
 }
 
@@ -63,12 +61,12 @@ void write_times(Markup& out, const std::vector<Recording>& recordings, const st
   for (const size_t i : which) {
     const Recording& r = recordings[i];
     const std::string words = duration_text(*time_of(r));
-    const std::string name = fmt::format("{} {} {}: {}", letter_of(i), name_of(r.kind), r.model, words);
+    const std::string name = formatted("{} {} {}: {}", letter_of(i), name_of(r.kind), r.model, words);
     out.open("div", {{"class", "stack"}});
-    out.open("span", {{"class", "what"}}).leaf("b", letter_of(i)).leaf("span", fmt::format(" {}", name_of(r.kind)));
+    out.open("span", {{"class", "what"}}).leaf("b", letter_of(i)).leaf("span", formatted(" {}", name_of(r.kind)));
     out.leaf("span", " " + setting_of(r) + (r.cpu.empty() ? "" : " · " + r.cpu), {{"class", "aside"}}).close();
     out.leaf("span", words, {{"class", "figure"}});
-    draw_bar(out, name, {{0, *time_of(r) / most, name, letter_of(i), fmt::format("c{}", i % 8 + 1)}});
+    draw_bar(out, name, {{0, *time_of(r) / most, name, letter_of(i), formatted("c{}", i % 8 + 1)}});
     out.close();
   }
 }
@@ -107,7 +105,7 @@ std::vector<Row> rows_of(const std::vector<Recording>& recordings, const std::ve
       if (figure->value_a()) row.values[0] = figure->value_a();
       row.values[m] = figure->value_b();
       if (const auto ratio = figure->ratio())
-        row.verdicts[m] = fmt::format("{}×{:.2f}", figure->apart && !*figure->apart ? "~" : "", *ratio);
+        row.verdicts[m] = formatted("{}×{:.2f}", figure->apart && !*figure->apart ? "~" : "", *ratio);
     }
   return rows;
 }
@@ -131,7 +129,7 @@ void write_group(Markup& out, const std::vector<Recording>& recordings, const st
   if (order.size() > kMostRows) order.resize(kMostRows);
   std::sort(order.begin(), order.end());
   out.open("figure").leaf("h3",
-                          fmt::format("Layer by layer: {} of {}", time ? "time" : "MACs", recordings[group[0]].model));
+                          formatted("Layer by layer: {} of {}", time ? "time" : "MACs", recordings[group[0]].model));
   out.leaf("figcaption",
            "Layers paired by the ONNX nodes they share, renamed ones by operator, shape and order. ×: against the "
            "first; ~: intervals overlap, so that the difference may be noise.");
@@ -151,9 +149,9 @@ void write_group(Markup& out, const std::vector<Recording>& recordings, const st
       const std::string figure =
           row.values[m] ? words(*row.values[m]) + (row.verdicts[m].empty() ? "" : " " + row.verdicts[m]) : "n/a";
       table.rows.back().push_back({figure, row.values[m]});
-      const std::string name = fmt::format("{}, {}: {}", row.name, letter_of(group[m]), figure);
+      const std::string name = formatted("{}, {}: {}", row.name, letter_of(group[m]), figure);
       out.leaf("span", letter_of(group[m]), {{"class", "what"}});
-      draw_bar(out, name, {{0, row.values[m].value_or(0) / most, name, "", fmt::format("c{}", group[m] % 8 + 1)}});
+      draw_bar(out, name, {{0, row.values[m].value_or(0) / most, name, "", formatted("c{}", group[m] % 8 + 1)}});
       out.leaf("span", figure, {{"class", "figure"}});
     }
     out.close().close();

@@ -1,8 +1,8 @@
 #pragma once
 #include <vector>
 
-#include "tools/markup.h"
-#include "tools/recording.h"
+#include "tools/compare/recording.h"
+#include "tools/output/markup.h"
 
 namespace tally::tools {
 

@@ -1,10 +1,9 @@
 #include "tools/html/data_table.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 
-#include "tools/numbers.h"
+#include "tools/output/formatted.h"
+#include "tools/output/numbers.h"
 
 namespace tally::tools {
 
@@ -14,7 +13,7 @@ void write_cell(Markup& out, const DataTable& table, const std::vector<DataCell>
   const DataCell& cell = row[c];
   const std::string kind = table.columns[c].number ? "number" : "words";
   const std::string words = cell.words.empty() ? "n/a" : cell.words;
-  const std::string value = cell.value ? fmt::format("{:.17g}", *cell.value) : "";
+  const std::string value = cell.value ? formatted("{:.17g}", *cell.value) : "";
   if (c == 0)
     out.open("th", {{"scope", "row"}, {"class", kind}, {"data-value", value}});
   else
@@ -49,7 +48,7 @@ DataCell time_cell(std::optional<double> ns) {
 
 DataCell share_cell(std::optional<double> share) {
   if (!share || !std::isfinite(*share)) return {};
-  return {fmt::format("{:.1f} %", *share * 100), *share};
+  return {formatted("{:.1f} %", *share * 100), *share};
 }
 
 DataCell number_cell(std::optional<double> number, int decimals) {

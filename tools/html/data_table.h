@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/markup.h"
+#include "tools/output/markup.h"
 
 namespace tally::tools {
 

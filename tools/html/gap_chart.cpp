@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tools/gap_terms.h"
+#include "tools/estimate/gap_terms.h"
 #include "tools/html/data_table.h"
 #include "tools/html/layer_style.h"
 #include "tools/html/plot.h"
-#include "tools/numbers.h"
+#include "tools/output/numbers.h"
 
 namespace tally::tools {
 

@@ -1,6 +1,6 @@
 #pragma once
-#include "tools/markup.h"
-#include "tools/recording.h"
+#include "tools/compare/recording.h"
+#include "tools/output/markup.h"
 
 namespace tally::tools {
 

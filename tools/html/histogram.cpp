@@ -1,12 +1,11 @@
 #include "tools/html/histogram.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "tools/html/data_table.h"
 #include "tools/html/plot.h"
-#include "tools/numbers.h"
+#include "tools/output/formatted.h"
+#include "tools/output/numbers.h"
 
 namespace tally::tools {
 
@@ -60,7 +59,7 @@ void draw_bins(Markup& out, const Plot& plot, const RecordedHistogram& h, double
     if (h.counts[i] == 0) continue;
     const double from = h.from_ns + static_cast<double>(i) * h.width_ns, to = from + h.width_ns;
     const std::string name =
-        fmt::format("{} to {}: {} runs", duration_text(from), duration_text(to), with_thousands(h.counts[i]));
+        formatted("{} to {}: {} runs", duration_text(from), duration_text(to), with_thousands(h.counts[i]));
     const double y = static_cast<double>(h.counts[i]);
     out.open("g", {{"class", "mark bin"}, {"tabindex", "0"}, {"role", "img"}, {"aria-label", name}})
         .leaf("title", name);
@@ -81,7 +80,7 @@ void draw_percentiles(Markup& out, const Plot& plot, const RecordedTimes& t, dou
     if (share < 0 || share > 1) continue;
     draw_line(out, plot, x, plot.y.from, x, plot.y.to, "percentile");
     const bool right = share > 0.6;
-    draw_words(out, plot, x, plot.y.to, right ? -5 : 5, height, fmt::format("{} {}", name, duration_text(*value)),
+    draw_words(out, plot, x, plot.y.to, right ? -5 : 5, height, formatted("{} {}", name, duration_text(*value)),
                right ? "end" : "start", "roof-name");
     height += 16;
   }
@@ -101,11 +100,11 @@ void write_histogram(Markup& out, const Recording& bench) {
   const RecordedHistogram& h = *bench.histogram;
   const double to = h.from_ns + h.width_ns * static_cast<double>(h.counts.size());
   const Scale scale = scale_of(to);
-  std::string caption = fmt::format("Single runs, in bins of {}.", duration_text(h.width_ns));
+  std::string caption = formatted("Single runs, in bins of {}.", duration_text(h.width_ns));
   if (h.above > 0)
-    caption += fmt::format(" {} took longer than {} and {} not drawn{}.",
-                           h.above == 1 ? "One" : with_thousands(h.above), duration_text(to),
-                           h.above == 1 ? "is" : "are", h.max_ns ? ", the longest " + duration_text(*h.max_ns) : "");
+    caption += formatted(" {} took longer than {} and {} not drawn{}.", h.above == 1 ? "One" : with_thousands(h.above),
+                         duration_text(to), h.above == 1 ? "is" : "are",
+                         h.max_ns ? ", the longest " + duration_text(*h.max_ns) : "");
   out.leaf("figcaption", caption);
   Plot plot;
   plot.title = "Histogram of latencies";

@@ -1,13 +1,12 @@
 #include "tools/html/layer_bars.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "tools/html/data_table.h"
 #include "tools/html/layer_style.h"
 #include "tools/html/plot.h"
-#include "tools/numbers.h"
+#include "tools/output/formatted.h"
+#include "tools/output/numbers.h"
 
 namespace tally::tools {
 
@@ -109,12 +108,12 @@ void write_bar(Markup& out, const std::string& layer, const Panel& panel, const 
     const double value = std::max(0.0, part.value.value_or(0));
     if (value <= 0) continue;
     const std::string name =
-        fmt::format("{}: {} {}, {} {}", layer, bar.title, panel.title, part.title, panel.words(value));
+        formatted("{}: {} {}, {} {}", layer, bar.title, panel.title, part.title, panel.words(value));
     pieces.push_back({at / scale, (at + value) / scale, name, "", part.kind});
     at += value;
   }
   out.leaf("span", bar.title, {{"class", "what"}});
-  draw_bar(out, fmt::format("{}: {} {}", layer, bar.title, panel.title), pieces);
+  draw_bar(out, formatted("{}: {} {}", layer, bar.title, panel.title), pieces);
   out.leaf("span", panel.words(bar.sum()), {{"class", "figure"}});
 }
 
@@ -177,7 +176,7 @@ void write_layer_bars(Markup& out, const Recording& recording) {
   std::string caption = "Bars of one quantity share one scale over all layers.";
   if (chosen.size() < recording.layers.size())
     caption +=
-        fmt::format(" The {} heaviest of {} layers; all are in the table.", chosen.size(), recording.layers.size());
+        formatted(" The {} heaviest of {} layers; all are in the table.", chosen.size(), recording.layers.size());
   out.leaf("figcaption", caption);
   write_legend(out, recording);
   out.open("div", {{"class", "layers"}});

@@ -1,8 +1,7 @@
-#include <fmt/format.h>
-
 #include "tools/html/data_table.h"
 #include "tools/html/layer_bars.h"
 #include "tools/html/layer_style.h"
+#include "tools/output/formatted.h"
 
 namespace tally::tools {
 
@@ -115,7 +114,7 @@ void write_layer_table(Markup& out, const Recording& recording) {
   table.caption = "Every layer in figures";
   if (recording.layers.size() > kMostRows)
     table.caption =
-        fmt::format("The first {} of {} layers in figures; the document has all", kMostRows, recording.layers.size());
+        formatted("The first {} of {} layers in figures; the document has all", kMostRows, recording.layers.size());
   table.columns = {{"layer", false}};
   std::vector<const LayerColumn*> shown;
   for (const LayerColumn& column : kColumns)

@@ -1,12 +1,11 @@
 #include "tools/html/ledger_chart.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "tools/html/data_table.h"
 #include "tools/html/plot.h"
-#include "tools/numbers.h"
+#include "tools/output/formatted.h"
+#include "tools/output/numbers.h"
 
 namespace tally::tools {
 
@@ -99,7 +98,7 @@ std::string write_series(Markup& out, const Recording& ledger, const Series& ser
               {.x = curve.x[i],
                .y = curve.y[i],
                .radius = curve.y.size() > 40 ? 2.5 : 4,
-               .name = fmt::format("step {}: {}", curve.x[i], series.words(curve.y[i])),
+               .name = formatted("step {}: {}", curve.x[i], series.words(curve.y[i])),
                .number = {},
                .kind = "c1"});
   close_plot(out);
@@ -110,7 +109,7 @@ std::string write_series(Markup& out, const Recording& ledger, const Series& ser
 DataTable step_table(const Recording& ledger, const std::vector<size_t>& chosen) {
   DataTable table;
   table.caption = chosen.size() < ledger.steps.size()
-                      ? fmt::format("{} of {} steps, evenly chosen", chosen.size(), ledger.steps.size())
+                      ? formatted("{} of {} steps, evenly chosen", chosen.size(), ledger.steps.size())
                       : std::string("Every step");
   table.columns = {{"step", false}, {"MACs"},   {"lanes"}, {"loaded"}, {"stored"},
                    {"state"},       {"median"}, {"p10"},   {"p90"}};

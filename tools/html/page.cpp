@@ -1,8 +1,7 @@
 #include "tools/html/page.h"
 
-#include <fmt/format.h>
-
 #include "tally/build_info.h"
+#include "tools/compare/recorded_limits.h"
 #include "tools/html/comparison_chart.h"
 #include "tools/html/data_table.h"
 #include "tools/html/gap_chart.h"
@@ -10,10 +9,10 @@
 #include "tools/html/layer_bars.h"
 #include "tools/html/ledger_chart.h"
 #include "tools/html/roofline.h"
-#include "tools/markup.h"
-#include "tools/numbers.h"
-#include "tools/recorded_limits.h"
-#include "tools/sha256.h"
+#include "tools/input/sha256.h"
+#include "tools/output/formatted.h"
+#include "tools/output/markup.h"
+#include "tools/output/numbers.h"
 
 namespace tally::tools {
 
@@ -65,7 +64,7 @@ void write_facts(Markup& out, const Recording& r) {
   write_fact(out, "bytes, ideal", bytes_of(sum_of(totals, {"bytes_read", "bytes_weights", "bytes_written"})));
   write_fact(out, "bytes, executed", bytes_of(sum_of(totals, {"bytes_loaded", "bytes_stored"})));
   if (const auto macs = count_of(totals, "macs"); macs && r.totals.ns.median.value_or(0) > 0)
-    write_fact(out, "speed", fmt::format("{:.1f} GMAC/s", static_cast<double>(*macs) / *r.totals.ns.median));
+    write_fact(out, "speed", formatted("{:.1f} GMAC/s", static_cast<double>(*macs) / *r.totals.ns.median));
   for (const auto& [key, words] : {std::pair{"peak_activation_bytes", "peak of activations"},
                                    {"peak_rss_bytes", "peak memory"},
                                    {"weights_bytes", "weights, packed"},
@@ -74,17 +73,17 @@ void write_facts(Markup& out, const Recording& r) {
     write_fact(out, words, bytes_of(count_of(r.figures, key)));
   if (const auto load = count_of(r.figures, "load_ns"))
     write_fact(out, "load", duration_text(static_cast<double>(*load)));
-  if (r.tally_overhead) write_fact(out, "cost of counting", fmt::format("{:+.2f} %", *r.tally_overhead * 100));
-  if (r.spread) write_fact(out, "spread (p90 − p10) ÷ median", fmt::format("{:.1f} %", *r.spread * 100));
+  if (r.tally_overhead) write_fact(out, "cost of counting", formatted("{:+.2f} %", *r.tally_overhead * 100));
+  if (r.spread) write_fact(out, "spread (p90 − p10) ÷ median", formatted("{:.1f} %", *r.spread * 100));
   out.close();
 }
 
 void write_head(Markup& out, const Recording& r, size_t index) {
-  out.open("section", {{"id", fmt::format("document-{}", index + 1)}}).leaf("h2", title_of(r));
+  out.open("section", {{"id", formatted("document-{}", index + 1)}}).leaf("h2", title_of(r));
   std::string where = r.file;
   for (const std::string& part : {r.model_path, r.cpu, r.system, r.isa})
     if (!part.empty()) where += " · " + part;
-  if (r.threads) where += fmt::format(" · {} thread{}", *r.threads, *r.threads == 1 ? "" : "s");
+  if (r.threads) where += formatted(" · {} thread{}", *r.threads, *r.threads == 1 ? "" : "s");
   out.leaf("p", where, {{"class", "where"}});
   for (const std::string& warning : r.warnings) out.leaf("p", "Not fit to measure: " + warning, {{"class", "warning"}});
   write_facts(out, r);
@@ -192,7 +191,7 @@ void write_navigation(Markup& out, const std::vector<Recording>& all) {
   out.open("nav", {{"aria-label", "Documents"}}).open("ul");
   if (comparable(all)) out.open("li").leaf("a", "Comparison", {{"href", "#comparison"}}).close();
   for (size_t i = 0; i < all.size(); ++i)
-    out.open("li").leaf("a", title_of(all[i]), {{"href", fmt::format("#document-{}", i + 1)}}).close();
+    out.open("li").leaf("a", title_of(all[i]), {{"href", formatted("#document-{}", i + 1)}}).close();
   out.close().close();
 }
 
@@ -213,7 +212,7 @@ void write_document_head(Markup& out, const std::string& title) {
 
 std::string page_of(const std::vector<Recording>& recordings) {
   const std::string title =
-      recordings.size() == 1 ? title_of(recordings[0]) : fmt::format("Tally: {} documents", recordings.size());
+      recordings.size() == 1 ? title_of(recordings[0]) : formatted("Tally: {} documents", recordings.size());
   Markup out;
   out.verbatim("<!DOCTYPE html>\n");
   out.open("html", {{"xmlns", "http://www.w3.org/1999/xhtml"}, {"lang", "en"}});

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/recording.h"
+#include "tools/compare/recording.h"
 
 namespace tally::tools {
 

@@ -1,9 +1,9 @@
 #include "tools/html/plot.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include "tools/output/formatted.h"
 
 namespace tally::tools {
 
@@ -15,7 +15,7 @@ constexpr double kStretch = 1000;
 /// The share of a bar beneath which a number does not fit, at the width of a phone.
 constexpr double kRoomForNumber = 0.05;
 
-std::string pixels(double value) { return fmt::format("{:.1f}", value); }
+std::string pixels(double value) { return formatted("{:.1f}", value); }
 
 std::string points_of(const Plot& plot, const Curve& curve, bool backwards) {
   std::string text;
@@ -23,8 +23,8 @@ std::string points_of(const Plot& plot, const Curve& curve, bool backwards) {
   for (size_t k = 0; k < n; ++k) {
     const size_t i = backwards ? n - 1 - k : k;
     const auto held = [](double share) { return std::isfinite(share) ? std::clamp(share, -10.0, 10.0) : 0.0; };
-    text += fmt::format("{}{:.1f},{:.1f}", text.empty() ? "" : " ", kStretch * held(plot.x.at(curve.x[i])),
-                        kStretch * (1 - held(plot.y.at(curve.y[i]))));
+    text += formatted("{}{:.1f},{:.1f}", text.empty() ? "" : " ", kStretch * held(plot.x.at(curve.x[i])),
+                      kStretch * (1 - held(plot.y.at(curve.y[i]))));
   }
   return text;
 }
@@ -72,7 +72,7 @@ void open_mark(Markup& out, const std::string& kind, const std::string& name) {
 
 std::string percent(double share) {
   const double held = std::isfinite(share) ? std::clamp(share, -10.0, 10.0) : 0.0;
-  return fmt::format("{:.3f}%", held * 100);
+  return formatted("{:.3f}%", held * 100);
 }
 
 void open_plot(Markup& out, const Plot& plot) {

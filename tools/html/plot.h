@@ -8,7 +8,7 @@
 #include <string>
 
 #include "tools/html/axis.h"
-#include "tools/markup.h"
+#include "tools/output/markup.h"
 
 namespace tally::tools {
 

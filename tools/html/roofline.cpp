@@ -1,14 +1,13 @@
 #include "tools/html/roofline.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "tools/html/data_table.h"
 #include "tools/html/layer_style.h"
 #include "tools/html/plot.h"
-#include "tools/numbers.h"
+#include "tools/output/formatted.h"
+#include "tools/output/numbers.h"
 
 namespace tally::tools {
 
@@ -141,18 +140,18 @@ std::optional<double> share_of_roof(const RecordedLayer& layer, const Point& p,
 
 std::string name_of_point(const Recording& recording, const Point& p, const std::vector<RecordedRoof>& roofs) {
   std::string name =
-      fmt::format("{}: {:.3g} FLOP/B, {:.3g} GFLOP/s", layer_name(recording, p.layer), p.intensity, p.flop_per_ns);
+      formatted("{}: {:.3g} FLOP/B, {:.3g} GFLOP/s", layer_name(recording, p.layer), p.intensity, p.flop_per_ns);
   const RecordedLayer& layer = recording.layers[p.layer];
   if (layer.ns.median) name += ", " + duration_text(*layer.ns.median);
   const std::string bound = layer.bound.empty() ? bound_at(roofs, p.intensity) : layer.bound;
   if (const auto share = share_of_roof(layer, p, roofs); share && !bound.empty())
-    name += fmt::format(", {:.0f} % of what {} allows", 100 * *share, bound);
+    name += formatted(", {:.0f} % of what {} allows", 100 * *share, bound);
   return name;
 }
 
 DataCell intensity_cell(const RecordedLayer& layer, const std::string& bytes) {
   for (const auto& [of, number] : layer.intensities)
-    if (of == bytes) return {fmt::format("{:.3g}", number), number};
+    if (of == bytes) return {formatted("{:.3g}", number), number};
   return {};
 }
 
@@ -173,7 +172,7 @@ DataTable table_of(const Recording& recording, const std::vector<Point>& points,
   for (const Point& p : ordered) {
     const RecordedLayer& layer = recording.layers[p.layer];
     table.rows.push_back({{layer_name(recording, p.layer), static_cast<double>(p.layer)},
-                          {fmt::format("{:.3g}", p.intensity), p.intensity},
+                          {formatted("{:.3g}", p.intensity), p.intensity},
                           number_cell(p.flop_per_ns, 1),
                           time_cell(layer.ns.median ? layer.ns.median : layer.roof_ns),
                           words_cell(layer.bound.empty() ? bound_at(roofs, p.intensity) : layer.bound),
@@ -191,9 +190,9 @@ void write_roof_list(Markup& out, const std::vector<RecordedRoof>& roofs, const 
   }
   std::string words = source.empty() ? "Roofs: " : "Roofs of " + source + ": ";
   for (size_t i = 0; i < roofs.size(); ++i)
-    words += fmt::format("{}{} {}", i == 0 ? "" : " · ", roofs[i].name,
-                         roofs[i].compute ? fmt::format("{:.4g} GFLOP/s", flop_per_ns(roofs[i]))
-                                          : fmt::format("{:.4g} GB/s", byte_per_ns(roofs[i])));
+    words += formatted("{}{} {}", i == 0 ? "" : " · ", roofs[i].name,
+                       roofs[i].compute ? formatted("{:.4g} GFLOP/s", flop_per_ns(roofs[i]))
+                                        : formatted("{:.4g} GB/s", byte_per_ns(roofs[i])));
   out.leaf("p", words + ".", {{"class", "note"}});
 }
 

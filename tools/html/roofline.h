@@ -2,8 +2,8 @@
 #include <optional>
 #include <vector>
 
-#include "tools/markup.h"
-#include "tools/recorded_limits.h"
+#include "tools/compare/recorded_limits.h"
+#include "tools/output/markup.h"
 
 namespace tally::tools {
 

@@ -1,12 +1,11 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "tools/html/data_table.h"
 #include "tools/html/layer_bars.h"
 #include "tools/html/layer_style.h"
 #include "tools/html/plot.h"
-#include "tools/numbers.h"
+#include "tools/output/formatted.h"
+#include "tools/output/numbers.h"
 
 namespace tally::tools {
 
@@ -58,14 +57,14 @@ std::vector<Piece> pieces_of(const Recording& recording, const Share& share, con
     const double value = std::max(0.0, share.value(recording.layers[i]).value_or(0));
     if (!style.coloured(i) || value <= 0) continue;
     const std::string name =
-        fmt::format("{}: {}, {:.1f} %", layer_name(recording, i), share.words(value), 100 * value / total);
+        formatted("{}: {}, {:.1f} %", layer_name(recording, i), share.words(value), 100 * value / total);
     pieces.push_back({at / total, (at + value) / total, name, LayerStyle::number(i), style.kind(i)});
     at += value;
   }
   if (total - at > total * 1e-9)
     pieces.push_back({at / total, 1,
-                      fmt::format("other layers: {}, {:.1f} %", share.words(total - at), 100 * (total - at) / total),
-                      "…", "c0"});
+                      formatted("other layers: {}, {:.1f} %", share.words(total - at), 100 * (total - at) / total), "…",
+                      "c0"});
   return pieces;
 }
 

@@ -1,7 +1,7 @@
 """A second outside judge on x86-64: valgrind's callgrind, which counts executed instructions by address.
 
 It knows no markers, but collects inside the function that the program calls between them (`tally_marked_section` of
-tools/marker.h), so that all marked sections of a run make one. Its output becomes a counts file (the format of plugin.c):
+tools/measure/marker.h), so that all marked sections of a run make one. Its output becomes a counts file (the format of plugin.c):
 executions by address, with the machine code read from the objects. No memory accesses, no instructions that valgrind
 lacks (AVX-512).
 """
