@@ -6,7 +6,7 @@
 namespace tally {
 
 ArenaLayout lay_out_arena(const std::vector<Lifetime>& lifetimes) {
-  constexpr size_t kAlign = 64, kGuard = 64;
+  constexpr uint64_t kAlign = 64, kGuard = 64;
   // Largest first packs tighter but compares all pairs; graphs of very many layers go by time and forget the dead.
   const bool by_size = lifetimes.size() <= 2048;
   ArenaLayout layout;
@@ -17,7 +17,7 @@ ArenaLayout lay_out_arena(const std::vector<Lifetime>& lifetimes) {
     return by_size ? lifetimes[a].bytes > lifetimes[b].bytes : lifetimes[a].first < lifetimes[b].first;
   });
   struct Block {
-    size_t begin, end;
+    uint64_t begin, end;
   };
   std::vector<size_t> placed;
   for (size_t index : order) {
@@ -30,8 +30,8 @@ ArenaLayout lay_out_arena(const std::vector<Lifetime>& lifetimes) {
         taken.push_back({layout.offsets[other], layout.offsets[other] + have.bytes});
     }
     std::sort(taken.begin(), taken.end(), [](const Block& a, const Block& b) { return a.begin < b.begin; });
-    const size_t size = (want.bytes + kGuard + kAlign - 1) / kAlign * kAlign;
-    size_t offset = 0;
+    const uint64_t size = (want.bytes + kGuard + kAlign - 1) / kAlign * kAlign;
+    uint64_t offset = 0;
     for (const Block& block : taken) {
       if (offset + size <= block.begin) break;
       offset = std::max(offset, (block.end + kGuard + kAlign - 1) / kAlign * kAlign);

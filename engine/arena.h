@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace tally {
@@ -10,9 +11,10 @@ struct Lifetime {
   int first = 0, last = 0;
 };
 
+/// In 64 bits, whatever an address has: what is too large must not wrap around before it is refused.
 struct ArenaLayout {
-  std::vector<size_t> offsets;  ///< multiples of 64, one a lifetime
-  size_t bytes = 0;
+  std::vector<uint64_t> offsets;  ///< multiples of 64, one a lifetime
+  uint64_t bytes = 0;
 };
 
 /// Places lifetimes so that no two that overlap in time overlap in memory, largest first at the lowest free offset.

@@ -22,7 +22,7 @@ void charge(const TypedNode& node, const std::vector<Operand>& operands, const s
   if (node.layer->view_of() >= 0) return;
   const Cost cost = node.layer->cost(operands, types);
   int64_t work = budget.work;
-  size_t bytes = budget.bytes;
+  uint64_t bytes = budget.bytes;
   for (int64_t part : {cost.macs, cost.elementwise, cost.special, cost.pool_operations, cost.comparisons})
     if (__builtin_add_overflow(work, part, &work)) work = std::numeric_limits<int64_t>::max();
   if (const Bodies* bodies = node.layer->bodies())
@@ -39,7 +39,7 @@ void charge(const TypedNode& node, const std::vector<Operand>& operands, const s
     fail(node.layer->label(), text(bytes, " bytes of computed constants up to here"),
          text("must be at most ", budget.max_bytes, " (--max-memory)"), ErrorCode::limit);
   budget.work = work;
-  budget.bytes = bytes;
+  budget.bytes = static_cast<size_t>(bytes);
 }
 
 /// A folded node's values; a limit that computing them meets is the node's.

@@ -1,6 +1,7 @@
 #include "tally/engine/model.h"
 
 #include <algorithm>
+#include <limits>
 #include <list>
 #include <set>
 
@@ -123,6 +124,8 @@ CompiledModel::CompiledModel(Graph graph, const Registry& registry, LoadOptions 
   impl_->registry = registry;
   impl_->isa = choose_isa(options.isa);
   impl_->options = std::move(options);
+  // On 32-bit targets: what is within the limit and one buffer more, within it too, must not wrap around.
+  impl_->options.max_memory = std::min(impl_->options.max_memory, std::numeric_limits<size_t>::max() / 2);
   for (const auto& [name, dim] : impl_->options.dims) impl_->check_dim(name);
   impl_->carrying = shape_carrying_inputs(impl_->graph, registry, impl_->options.allow_unknown);
 }

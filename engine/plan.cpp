@@ -107,7 +107,7 @@ class Planner final : public Preparation {
 
   BufferId adopt(const BufferInfo& buffer) override {
     (buffer.kind == BufferKind::state ? plan_->state_bytes : plan_->weights_bytes) += buffer.bytes;
-    buffers_.check_memory(plan_->weights_bytes + plan_->state_bytes);
+    buffers_.check_memory(uint64_t{plan_->weights_bytes} + plan_->state_bytes);
     return buffers_.add(buffer);
   }
 

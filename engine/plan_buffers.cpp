@@ -6,8 +6,8 @@
 
 namespace tally {
 
-void PlanBuffers::check_memory(size_t bytes) const {
-  const size_t all = bytes + graph_.folded_bytes;
+void PlanBuffers::check_memory(uint64_t bytes) const {
+  const uint64_t all = bytes + graph_.folded_bytes;
   if (all > max_memory_)
     fail("plan", text(all, " bytes of buffers and computed constants"),
          text("must be at most ", max_memory_, " (--max-memory)"), ErrorCode::limit);
@@ -42,7 +42,7 @@ BufferId PlanBuffers::constant(ValueId id) {
 void PlanBuffers::lay_out() {
   std::vector<Lifetime> lifetimes;
   std::vector<size_t> owners;
-  size_t io_bytes = 0;
+  uint64_t io_bytes = 0;
   for (size_t b = 0; b < plan_.buffers.size(); ++b) {
     const BufferInfo& info = plan_.buffers[b];
     if (info.kind == BufferKind::input || info.kind == BufferKind::output) io_bytes += info.bytes;
@@ -51,9 +51,9 @@ void PlanBuffers::lay_out() {
     owners.push_back(b);
   }
   const ArenaLayout layout = lay_out_arena(lifetimes);
-  for (size_t i = 0; i < owners.size(); ++i) plan_.buffers[owners[i]].offset = layout.offsets[i];
-  plan_.arena_bytes = layout.bytes;
-  check_memory(plan_.arena_bytes + plan_.weights_bytes + plan_.state_bytes + io_bytes);
+  check_memory(layout.bytes + plan_.weights_bytes + plan_.state_bytes + io_bytes);
+  for (size_t i = 0; i < owners.size(); ++i) plan_.buffers[owners[i]].offset = static_cast<size_t>(layout.offsets[i]);
+  plan_.arena_bytes = static_cast<size_t>(layout.bytes);
 }
 
 }  // namespace tally

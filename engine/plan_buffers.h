@@ -20,7 +20,7 @@ class PlanBuffers {
   /// Places the arena's buffers. Throws Error(limit) where all buffers take more than they may.
   void lay_out();
   /// Throws Error(limit) where `bytes` and the computed constants are more than the plan may take.
-  void check_memory(size_t bytes) const;
+  void check_memory(uint64_t bytes) const;
 
  private:
   Plan& plan_;

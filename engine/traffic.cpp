@@ -25,7 +25,7 @@ class Bounded final : public AccessSink {
 BufferTable imagined_addresses(const Plan& plan) {
   constexpr size_t kPage = 4096;
   BufferTable table;
-  uintptr_t next = uintptr_t{1} << 32;
+  uintptr_t next = uintptr_t{1} << (sizeof(uintptr_t) * 4);
   const uintptr_t arena = next;
   next += (plan.arena_bytes + kPage) / kPage * kPage;
   for (const BufferInfo& info : plan.buffers) {

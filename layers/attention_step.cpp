@@ -1,7 +1,9 @@
 #include "tally/layers/attention_step.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <limits>
 
 #include "tally/layers/attention_methods.h"
 #include "tally/layers/placement.h"
@@ -186,7 +188,8 @@ class AttentionStep final : public Attention {
   BufferId add_cache(Preparation& p, int input, const AttentionExtents& x, int64_t width, const char* what) const {
     const int64_t row_bytes = 4 * x.B * x.G * width;
     const auto bytes = checked_multiply(row_bytes, capacity_);
-    if (!bytes) fail(label(), "a cache of keys and values", "must fit 63 bits", ErrorCode::limit);
+    if (!bytes || *bytes > std::numeric_limits<std::ptrdiff_t>::max())
+      fail(label(), "a cache of keys and values", "must fit the address space", ErrorCode::limit);
     auto step = std::make_unique<CacheRow>();
     step->batches = x.B;
     step->heads = x.G;

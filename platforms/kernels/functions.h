@@ -47,7 +47,9 @@ TALLY_INLINE constexpr typename Arch::Vec log_vec(typename Arch::Vec x) {
   const Vec y = math::log_normal<Arch>(normal, Arch::select_less(x, least, Arch::set(-23.0f), zero));
   const Vec finite = Arch::select_less(x, infinity, y, x);  // +∞ and NaN pass
   const Vec at_zero = Arch::sub(x, infinity);               // −∞ of 0; NaN passes
-  return Arch::select_less(zero, x, finite, Arch::select_less(x, zero, Arch::set(__builtin_nanf("")), at_zero));
+  // Not x: where denormals are flushed, their product is zero for certain.
+  const Vec not_positive = Arch::select_less(normal, zero, Arch::set(__builtin_nanf("")), at_zero);
+  return Arch::select_less(zero, normal, finite, not_positive);
 }
 
 /// y = e^x − 1 for x ≤ 0 or NaN.

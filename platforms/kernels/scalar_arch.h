@@ -66,6 +66,8 @@ struct ScalarArch {
     asm("" : "+x"(v));
 #elif defined(__aarch64__)
     asm("" : "+w"(v));
+#elif defined(__arm__)
+    asm("" : "+t"(v));
 #else
     (void)v;
 #endif

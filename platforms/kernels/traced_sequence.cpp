@@ -9,7 +9,10 @@ namespace {
 constexpr int64_t kFloat = 4;
 
 /// Where kernels keep a thread's scratch: not a buffer of any plan, but in the same caches.
-const float* stack() { return reinterpret_cast<const float*>(uintptr_t{0x7f0000000000}); }
+const float* stack() {
+  return reinterpret_cast<const float*>(
+      static_cast<uintptr_t>(sizeof(uintptr_t) > 4 ? 0x7f0000000000 : int64_t{0xf0000000}));
+}
 
 /// `n` floats from p on, the last ones first where `backwards`, a page at a time.
 void walk(const float* p, int64_t n, bool backwards, AccessSink& sink) {

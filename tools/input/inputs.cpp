@@ -129,9 +129,9 @@ std::map<std::string, Tensor> read_inputs(const CompiledModel& model, const Inpu
     if (!options.seed && !zero)
       fail("input '" + input.name + "'", "missing", "must be given by -i, or filled by --seed N");
     const Shape shape = resolved_shape(input, dims);
-    const auto elements = static_cast<size_t>(element_count(shape, "input '" + input.name + "'"));
-    if (bytes_of(input.dtype, elements) > model.options().max_memory)
-      fail("input '" + input.name + "'", text(bytes_of(input.dtype, elements), " bytes"),
+    const size_t bytes = Tensor::without_data(input.dtype, shape).bytes();
+    if (bytes > model.options().max_memory)
+      fail("input '" + input.name + "'", text(bytes, " bytes"),
            text("must be at most ", model.options().max_memory, " (--max-memory)"), ErrorCode::limit);
     Tensor tensor(input.dtype, shape);
     if (!zero) fill(tensor, generator);

@@ -92,8 +92,7 @@ Tensor read_npy(const std::filesystem::path& file, size_t max_bytes) {
   const Shape shape = parse_shape(entry(header, "shape", who), who);
   const bool fortran = entry(header, "fortran_order", who).starts_with("True");
 
-  const auto elements = static_cast<size_t>(element_count(shape, who));
-  const size_t bytes = bytes_of(dtype, elements);
+  const size_t bytes = Tensor::without_data(dtype, shape).bytes();
   if (bytes > max_bytes) fail(who, text(bytes, " bytes"), text("must be at most ", max_bytes), ErrorCode::limit);
   const auto begin = in.tellg();
   in.seekg(0, std::ios::end);

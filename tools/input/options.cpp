@@ -1,7 +1,9 @@
 #include "tools/input/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 
 #include "CLI/CLI.hpp"
 #include "tally/engine/error.h"
@@ -72,7 +74,8 @@ LoadOptions LoadingOptions::parsed() const {
       fail("--dim", "'" + name + "' bound twice", "must have one value", ErrorCode::usage);
   }
   load.stream = stream;
-  load.max_memory = static_cast<size_t>(parse_quantity("--max-memory", max_memory, 1024));
+  load.max_memory = static_cast<size_t>(
+      std::min<uint64_t>(SIZE_MAX, static_cast<uint64_t>(parse_quantity("--max-memory", max_memory, 1024))));
   load.max_macs = parse_quantity("--max-macs", max_macs, 1000);
   return load;
 }

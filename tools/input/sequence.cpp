@@ -112,7 +112,7 @@ void Sequence::make_outputs() {
       whole.shape.insert(whole.shape.begin(), steps_);
       out_.push_back(stacked(k, planned[k].type));
     }
-    const auto bytes = static_cast<size_t>(bytes_in(whole));
+    const size_t bytes = Tensor::without_data(whole.dtype, whole.shape).bytes();
     if (bytes > context_.model().options().max_memory)
       fail("output '" + planned[k].name + "'", text(bytes, " bytes over ", steps_, " steps"),
            text("must be at most ", context_.model().options().max_memory, " (--max-memory)"), ErrorCode::limit);

@@ -12,19 +12,37 @@ import argparse
 import bisect
 import collections
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
 import counts_file
 import lanes
 
 LINE = 64
-# How objdump is told the machine, and the distance in the flat file from one instruction to the next. On x86 the file may
-# hold bytes behind the instruction, at most 15 in all; 17 one-byte nops let the decoder fall back into step before the next.
-MACHINES = {"x86_64": ("i386:x86-64", 32, b"\x90"), "aarch64": ("aarch64", 4, b"")}
-DEFAULT_OBJDUMP = {"x86_64": "objdump", "aarch64": "aarch64-linux-gnu-objdump"}
+
+
+class Machine(NamedTuple):
+    """How objdump is told the machine, the distance in the flat file from one instruction to the next, what lies between,
+    and the most bytes taken of one."""
+
+    objdump: str
+    options: tuple
+    slot: int
+    filler: bytes
+    most: int
+
+
+# On x86 the recorded bytes may hold more than the instruction, at most 15 in all; 17 one-byte nops let the decoder fall back
+# into step before the next.
+MACHINES = {"x86_64": Machine("objdump", ("-m", "i386:x86-64"), 32, b"\x90", 15),
+            "aarch64": Machine("aarch64-linux-gnu-objdump", ("-m", "aarch64"), 4, b"\0", 4),
+            "arm": Machine("arm-linux-gnueabihf-objdump", ("-m", "arm"), 4, b"\0", 4)}
+# Two-byte nops, for the same purpose: among what is read as Thumb is A32 code.
+THUMB = MACHINES["arm"]._replace(options=("-m", "arm", "-M", "force-thumb"), slot=8, filler=b"\x00\xbf")
 ANY_TARGET_INSTRUCTION = re.compile(r"^ *([0-9a-f]+):\t(.*)$")
 
 
@@ -32,33 +50,76 @@ class ClassifyError(Exception):
     """The counts cannot be classified; the message says which instruction or tool is to blame."""
 
 
-def disassemble(code, target, objdump=None):
-    """{address: text} of the machine code {address: bytes}, by one run of objdump over all of it."""
-    if target not in MACHINES:
-        raise ClassifyError(f"no lane rules for target '{target}', known: {', '.join(MACHINES)}")
-    machine, slot, filler = MACHINES[target]
+def decoded(code, machine, objdump):
+    """{address: text} of the machine code {address: bytes}, by one run of objdump over all of it; None where it finds none."""
     with tempfile.NamedTemporaryFile(suffix=".bin") as flat:
         for machine_code in code.values():
-            flat.write(machine_code[:15 if filler else slot].ljust(slot, filler or b"\0"))
+            flat.write((machine_code[:machine.most] + machine.filler * machine.slot)[:machine.slot])
         flat.flush()
-        command = [objdump or DEFAULT_OBJDUMP[target], "-D", "-z", "-w", "--no-show-raw-insn", "-b", "binary",
-                   "-m", machine, flat.name]
+        command = [objdump or machine.objdump, "-D", "-z", "-w", "--no-show-raw-insn", "-b", "binary", *machine.options,
+                   flat.name]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise ClassifyError(f"{' '.join(command)}: {done.stderr.strip()}")
     by_offset = {}
     for line in done.stdout.splitlines():
         match = ANY_TARGET_INSTRUCTION.match(line)
-        if match and int(match[1], 16) % slot == 0:
-            text = re.split(r"\s+(?://|#|<)", match[2].replace("\t", " "))[0]
+        if match and int(match[1], 16) % machine.slot == 0:
+            text = re.split(r"\s+(?://|#|<|@|;)", match[2].replace("\t", " "))[0]
             by_offset[int(match[1], 16)] = " ".join(text.split())
-    texts = {}
-    for index, address in enumerate(code):
-        text = by_offset.get(index * slot)
-        if text is None or "(bad)" in text or text.startswith(".inst") or "undefined" in text:
+    return {address: by_offset.get(index * machine.slot) for index, address in enumerate(code)}
+
+
+# What objdump writes for names that the emulator's disassembler prefers.
+ARM_SYNONYMS = {"push": "stmdb", "pop": "ldmia", "lsl": "mov", "lsr": "mov", "asr": "mov", "ror": "mov", "adr": "add"}
+
+
+def same_name(told, text):
+    """True if the emulator's mnemonic and objdump's text may be of one instruction."""
+    told, name = (re.sub(r"\.[wn]$", "", word) for word in (told, text.partition(" ")[0]))
+    conditions = re.sub("hs$", "cs", re.sub("lo$", "cc", told))
+    return name in (told, conditions, ARM_SYNONYMS.get(told))
+
+
+def arm_texts(code, mnemonics, objdump):
+    """As `decoded`, of code that is partly A32 and partly Thumb, which the bytes do not tell where there are four of them.
+    The reading is taken that has the emulator's name; where both or none have, the one of the nearest instruction that is
+    beyond doubt."""
+    if not any(mnemonic.strip("?") for mnemonic in mnemonics.values()):
+        raise ClassifyError("the emulator names no instruction (it is built without a disassembler), so that A32 and Thumb "
+                            "code cannot be told apart")
+    a32 = decoded({address: c for address, c in code.items() if len(c) == 4}, MACHINES["arm"], objdump)
+    thumb = decoded(code, THUMB, objdump)
+    known = []  # (address, whether it is Thumb)
+    doubtful = []
+    for address in sorted(code, key=lambda a: int(a, 16)):
+        told, number = mnemonics.get(address, "?"), int(address, 16)
+        is_a32, is_thumb = same_name(told, a32.get(address) or ""), same_name(told, thumb[address] or "")
+        if address not in a32 or number % 4 or told.endswith(".w"):
+            known.append((number, True))
+        elif is_a32 != is_thumb:
+            known.append((number, is_thumb))
+        else:
+            doubtful.append(number)
+    is_thumb_at = dict(known)
+    for number in doubtful:
+        index = bisect.bisect_left(known, (number, False))
+        is_thumb_at[number] = min(known[max(index - 1, 0):index + 1], key=lambda k: abs(k[0] - number), default=(0, False))[1]
+    return {address: (thumb if is_thumb_at[int(address, 16)] else a32)[address] for address in code}
+
+
+def disassemble(code, target, objdump=None, mnemonics=None):
+    """{address: text} of the machine code {address: bytes}; for arm with what the emulator calls it."""
+    if target not in MACHINES:
+        raise ClassifyError(f"no lane rules for target '{target}', known: {', '.join(MACHINES)}")
+    if target == "arm":
+        texts = arm_texts(code, mnemonics or {}, objdump)
+    else:
+        texts = decoded(code, MACHINES[target], objdump)
+    for address, text in texts.items():
+        if text is None or "(bad)" in text or text.startswith(".inst") or "undefined" in text.lower():
             raise ClassifyError(f"objdump cannot decode the instruction executed at {address}: "
                                 f"{code[address].hex()} ({text})")
-        texts[address] = text
     return texts
 
 
@@ -66,7 +127,7 @@ class Classifier:
     """Lanes of each executed instruction of a counts file."""
 
     def __init__(self, header, objdump=None):
-        self.texts = disassemble(header.code, header.target, objdump)
+        self.texts = disassemble(header.code, header.target, objdump, header.mnemonics)
         rule = lanes.RULES[header.target]
         self.misreported = {address: remark for address, text in self.texts.items()
                             for pattern, remark in lanes.MISREPORTED[header.target] if pattern.match(text)}
@@ -114,7 +175,8 @@ class Functions:
 
     def __init__(self, binary, anchor=None, unmoved=False):
         done = subprocess.run(["nm", "-C", "--defined-only", binary], capture_output=True, text=True)
-        symbols = [line.split(" ", 2) for line in done.stdout.splitlines() if re.match(r"[0-9a-f]+ [a-zA-Z] ", line)]
+        # Not ARM's $a, $t and $d, which mark encodings.
+        symbols = [line.split(" ", 2) for line in done.stdout.splitlines() if re.match(r"[0-9a-f]+ [a-zA-Z] [^$]", line)]
         self.bias = 0
         with open(binary, "rb") as file:
             position_independent = file.read(18)[16] == 3  # e_type ET_DYN

@@ -21,13 +21,14 @@ class Section:
 @dataclass
 class Header:
     """What holds for the whole file. `code` maps an address, as written in the file, to machine code in memory order; bytes
-    after the first instruction may follow."""
+    after the first instruction may follow. `mnemonics`: what the emulator calls it (arm only)."""
 
     target: str
     producer: str
     sections: int
     threads: int
     code: dict
+    mnemonics: dict = field(default_factory=dict)
 
     @property
     def has_memory(self):
@@ -36,7 +37,7 @@ class Header:
 
 def read_header(path):
     """First pass: everything but the sections' contents. Raises CountsError unless the file is complete and trusted."""
-    code = {}
+    code, mnemonics = {}, {}
     sections = threads = None
     with open(path, encoding="ascii") as file:
         first = file.readline().split()
@@ -44,15 +45,17 @@ def read_header(path):
             raise CountsError(f"{path}: not a counts file of version 1")
         for line in file:
             if line[0] == "i":
-                _, address, machine_code = line.split()
+                _, address, machine_code, *mnemonic = line.split()
                 code[address] = bytes.fromhex(machine_code)
+                if mnemonic:
+                    mnemonics[address] = mnemonic[0]
             elif line.startswith("error"):
                 raise CountsError(f"{path}: {line[6:].strip()}")
             elif line.startswith("end"):
                 sections, threads = map(int, line.split()[1:])
     if sections is None:
         raise CountsError(f"{path}: incomplete, the program or its emulator died")
-    return Header(first[2], first[3], sections, threads, code)
+    return Header(first[2], first[3], sections, threads, code, mnemonics)
 
 
 def read_sections(path):

@@ -4,13 +4,13 @@
   fp32_fma   lanes of fused multiply-adds that accumulate in fp32 (aarch64 fmlal, fp16 products into fp32, included)
   fp32_mul   lanes of fp32 multiplications without addition: they stand for the MACs on instruction sets without FMA
   int_mac    integer MACs of 8- and 16-bit operands: dot products 4 (bytes) or 2 (words) a 32-bit lane, matrix multiplies 8,
-             widening multiplies 1 a lane; on aarch64 also mul/mla/mls of 8- to 32-bit lanes
+             widening multiplies 1 a lane; on aarch64 and arm also mul/mla/mls of 8- to 32-bit lanes
   int_pairs  vpmaddubsw: 2 a 16-bit lane, kept apart because a vpmaddwd that only sums its result follows it
   int_wide   widening multiplies of 32-bit operands (requantisation)
   and fp16_fma, fp16_mul, fp64_fma, fp64_mul, bf16_mac for the other formats.
 
-Masked AVX-512 forms count all lanes: the mask does not shorten the instruction. Reciprocal steps (frecps, frsqrts) and
-scalar integer multiplications (addresses) are no lanes. A mnemonic that looks like a multiply-accumulate but has no rule is
+Masked AVX-512 forms count all lanes: the mask does not shorten the instruction. 32-bit ARM's vmla and vmls of floats round
+the product before they add, so they are multiplications. Reciprocal steps (frecps, frsqrts, vrecps, vrsqrts) and scalar integer multiplications (addresses) are no lanes. A mnemonic that looks like a multiply-accumulate but has no rule is
 an error, so that no MAC can be counted as zero.
 """
 
@@ -120,12 +120,55 @@ def aarch64(text):
     return None, 0, mix
 
 
+# 32-bit ARM, A32 and Thumb: a mnemonic of its vector and floating-point units is v…, perhaps a condition, a point, a type.
+A32_REGISTER = re.compile(r"\{?([sdq])\d+")
+A32_WIDTH = {"s": 32, "d": 64, "q": 128}
+A32_FLOAT = {"f16": ("fp16", 16), "f32": ("fp32", 32), "f64": ("fp64", 64)}
+A32_FMA = {"vfma", "vfms", "vfnma", "vfnms"}
+A32_MUL = {"vmul", "vnmul", "vmla", "vmls", "vnmla", "vnmls"}
+A32_WIDENING = {"vmull", "vmlal", "vmlsl"}
+A32_DOT = {"vsdot": 4, "vudot": 4, "vusdot": 4, "vsudot": 4, "vsmmla": 8, "vummla": 8, "vusmmla": 8}
+A32_INTEGER = re.compile(r"[isu](8|16|32|64)$")
+# Saturating doubled high halves requantise, as on aarch64; they are no MACs.
+A32_NO_MAC = {"vqdmulh", "vqrdmulh"}
+A32_SUSPECT = re.compile(r"^v.*(?:ml[as]|mul|dot|mmla|fm[as]|fnm[as])|^vcmla|^vfmal|^m[iu]a")
+
+
+def arm(text):
+    """(kind or None, lanes, mix) of one A32 or Thumb instruction."""
+    mnemonic, _, operands = text.partition(" ")
+    name, _, kind = mnemonic.partition(".")
+    register = A32_REGISTER.match(operands.strip())
+    if not name.startswith("v") or not register:
+        if A32_SUSPECT.search(name):
+            raise UnknownInstruction(text)
+        return None, 0, "vector" if name.startswith("v") else "other"
+    width = A32_WIDTH[register[1]]
+    mix = "scalar_fp" if register[1] == "s" or kind.endswith("f64") else "vector"
+    if kind in A32_FLOAT and name in A32_FMA | A32_MUL:
+        # In Q and D registers all lanes, in S registers and for f64 one.
+        fmt, bits = A32_FLOAT[kind]
+        return fmt + ("_fma" if name in A32_FMA else "_mul"), 1 if mix == "scalar_fp" else width // bits, mix
+    integer = A32_INTEGER.match(kind)
+    if integer and name in A32_WIDENING:
+        bits = int(integer[1])
+        return "int_wide" if bits == 32 else "int_mac", width // (2 * bits), mix
+    if integer and name in A32_DOT:
+        return "int_mac", width // 32 * A32_DOT[name], mix
+    if integer and name in A32_MUL:
+        return "int_mac", width // int(integer[1]), mix
+    if A32_SUSPECT.search(name) and name not in A32_NO_MAC:
+        raise UnknownInstruction(text)  # conditional ones too: the emulator counts them whether or not they were carried out
+    return None, 0, mix
+
+
 # Instructions whose memory accesses qemu 7.2 reports differently from what the processor does; found by the sections of
 # tests/tools/qemu, which measure each load and store form that the kernels use.
 MISREPORTED = {
     "x86_64": [(re.compile(r"^vp?maskmov(?:ps|pd|d|q) +[^%]*\("), "masked loads, seen as loads of the whole vector")],
     "aarch64": [(re.compile(r"^dc +zva"), "dc zva, whose stores are not seen")],
+    "arm": [],
 }
 
 
-RULES = {"x86_64": x86_64, "aarch64": aarch64}
+RULES = {"x86_64": x86_64, "aarch64": aarch64, "arm": arm}

@@ -7,14 +7,18 @@
 // the same file from native execution, without l and s lines. FILE is text, one record a line, blank-separated; ADDR
 // and LINE are hexadecimal without prefix, all other numbers decimal:
 //
+// clang-format off
 //   tally-counts 1 TARGET PRODUCER    first line; TARGET x86_64 | aarch64 | arm, PRODUCER qemu | single_step
 //   section K                         a section was left; K = 0, 1, 2, … in the order of execution
-//   i ADDR HEXBYTES                   the machine code at ADDR, in memory order; once in the file, before its first x
-//   x ADDR COUNT                      the instruction at ADDR executed COUNT times in section K; the markers are not
-//   counted l LINE BYTES [N]                  N (1 if absent) consecutive 64-byte lines from address LINE on had BYTES
-//   loaded, each s LINE BYTES [N]                  the same for bytes stored error TEXT                        the
-//   counts are not to be trusted (markers out of order, code changed in place) end SECTIONS THREADS              last
-//   line; a file without it is of a run that died
+//   i ADDR HEXBYTES [MNEMONIC]        the machine code at ADDR, in memory order; once in the file, before its first x.
+//                                     MNEMONIC (arm only): what the emulator's disassembler calls it, ? if it is silent;
+//                                     it tells A32 code from Thumb
+//   x ADDR COUNT                      the instruction at ADDR executed COUNT times in section K; the markers are not counted
+//   l LINE BYTES [N]                  N (1 if absent) consecutive 64-byte lines from address LINE on had BYTES loaded, each
+//   s LINE BYTES [N]                  the same for bytes stored
+//   error TEXT                        the counts are not to be trusted (markers out of order, code changed in place)
+//   end SECTIONS THREADS              last line; a file without it is of a run that died
+// clang-format on
 //
 // Addresses are those of the run: a position-independent program has a load bias, and the machine code is recorded
 // because with it nothing needs to be mapped back (and shared libraries are covered) to know what was executed.
@@ -39,13 +43,14 @@
 
 #include "line_table.h"
 
-enum { kMaxCodeBytes = 16, kChunkSize = 1 << 14, kMaxChunks = 1 << 12 };
+enum { kMaxCodeBytes = 16, kMaxMnemonic = 16, kChunkSize = 1 << 14, kMaxChunks = 1 << 12 };
 
 typedef struct {
   uint64_t address;
   uint8_t length;
   uint8_t bytes[kMaxCodeBytes];
-  bool written;  // its i line is in the file
+  char mnemonic[kMaxMnemonic];  // empty: of no use for this target
+  bool written;                 // its i line is in the file
 } Instruction;
 
 // Generated code increments `executed` in place, so a chunk never moves. The counters of a chunk lie together because a
@@ -59,12 +64,13 @@ typedef struct {
 typedef struct {
   const char* target;
   uint8_t length, start[8], stop[8];
+  bool two_encodings;  // machine code that does not say how it is to be read
 } Marker;
 
 static const Marker kMarkers[] = {
-    {"x86_64", 7, {0x0F, 0x1F, 0x80, 0x01, 0x00, 0x0E, 0x0B}, {0x0F, 0x1F, 0x80, 0x02, 0x00, 0x0E, 0x0B}},
-    {"aarch64", 4, {0xFF, 0x03, 0x01, 0xAA}, {0xFF, 0x03, 0x02, 0xAA}},  // orr xzr,xzr,x1 | x2
-    {"arm", 4, {0x09, 0x90, 0x89, 0xE1}, {0x08, 0x80, 0x88, 0xE1}},      // A32 orr r9,r9,r9 | r8,r8,r8
+    {"x86_64", 7, {0x0F, 0x1F, 0x80, 0x01, 0x00, 0x0E, 0x0B}, {0x0F, 0x1F, 0x80, 0x02, 0x00, 0x0E, 0x0B}, false},
+    {"aarch64", 4, {0xFF, 0x03, 0x01, 0xAA}, {0xFF, 0x03, 0x02, 0xAA}, false},  // orr xzr,xzr,x1 | x2
+    {"arm", 4, {0x09, 0x90, 0x89, 0xE1}, {0x08, 0x80, 0x88, 0xE1}, true},       // A32 orr r9,r9,r9 | r8,r8,r8
 };
 
 TALLY_QEMU_EXPORT int qemu_plugin_version = kQemuPluginVersion;
@@ -116,9 +122,20 @@ static void grow_slots(void) {
   slot_count = size;
 }
 
-// The counter of the instruction at `address`, made on first sight. The same address translated again, in this block or
-// another, gets the same counter.
-static uint64_t* counter_for(uint64_t address, const uint8_t* bytes, size_t length) {
+// The first word of what the emulator's disassembler says, in 7.2 by the state of the CPU that is about to run the block.
+static void take_mnemonic(Instruction* instruction, const struct qemu_plugin_insn* insn) {
+  char* text = qemu_plugin_insn_disas(insn);
+  size_t n = text ? strcspn(text, " \t\n") : 0;
+  if (n >= kMaxMnemonic) n = kMaxMnemonic - 1;
+  memcpy(instruction->mnemonic, n ? text : "?", n ? n : 1);
+  instruction->mnemonic[n ? n : 1] = '\0';
+  free(text);
+}
+
+// The counter of the instruction `insn` of the given machine code, made on first sight. The same address translated
+// again, in this block or another, gets the same counter.
+static uint64_t* counter_for(const struct qemu_plugin_insn* insn, const uint8_t* bytes, size_t length) {
+  uint64_t address = qemu_plugin_insn_vaddr(insn);
   if (instruction_count * 2 >= slot_count) grow_slots();
   size_t s = slot_of(address, slot_count);
   for (; slots[s]; s = (s + 1) & (slot_count - 1)) {
@@ -130,6 +147,7 @@ static uint64_t* counter_for(uint64_t address, const uint8_t* bytes, size_t leng
       if (known->written || section_open) fprintf(out, "error code at %" PRIx64 " changed during the run\n", address);
       known->length = (uint8_t)length;
       memcpy(known->bytes, bytes, length);
+      if (marker->two_encodings) take_mnemonic(known, insn);
     }
     return &chunks[index / kChunkSize]->executed[index % kChunkSize];
   }
@@ -143,6 +161,7 @@ static uint64_t* counter_for(uint64_t address, const uint8_t* bytes, size_t leng
   fresh->address = address;
   fresh->length = (uint8_t)length;
   memcpy(fresh->bytes, bytes, length);
+  if (marker->two_encodings) take_mnemonic(fresh, insn);
   slots[s] = (uint32_t)(++instruction_count);
   return &chunks[index / kChunkSize]->executed[index % kChunkSize];
 }
@@ -172,6 +191,7 @@ static void write_instruction(Chunk* chunk, size_t i) {
   if (!instruction->written) {
     fprintf(out, "i %" PRIx64 " ", instruction->address);
     for (size_t b = 0; b < instruction->length; ++b) fprintf(out, "%02x", instruction->bytes[b]);
+    if (instruction->mnemonic[0]) fprintf(out, " %s", instruction->mnemonic);
     fputc('\n', out);
     instruction->written = true;
   }
@@ -237,7 +257,7 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb* tb) {
                                              NULL);
       continue;
     }
-    uint64_t* counter = counter_for(qemu_plugin_insn_vaddr(insn), bytes, length);
+    uint64_t* counter = counter_for(insn, bytes, length);
     qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, counter, 1);
     if (count_memory)
       qemu_plugin_register_vcpu_mem_cb(insn, on_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);

@@ -64,6 +64,7 @@ struct qemu_plugin_insn* qemu_plugin_tb_get_insn(const struct qemu_plugin_tb* tb
 const void* qemu_plugin_insn_data(const struct qemu_plugin_insn* insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn* insn);
 void* qemu_plugin_insn_haddr(const struct qemu_plugin_insn* insn);  // where the emulator itself holds the code
+char* qemu_plugin_insn_disas(const struct qemu_plugin_insn* insn);  // allocated; to be freed by the caller
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn* insn);
 unsigned int qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t info);  // log2 of the access in bytes
 bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info);

@@ -18,6 +18,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 TOOLS = HERE.parents[2] / "tools" / "qemu"
 AARCH64_SYSROOT = "/usr/aarch64-linux-gnu"
+ARM_SYSROOT = "/usr/arm-linux-gnueabihf"
 sys.path.insert(0, str(TOOLS))
 sys.dont_write_bytecode = True
 
@@ -77,6 +78,11 @@ class JudgeTest(unittest.TestCase):
         self.need("qemu-aarch64", "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-objdump")
         return compile_program("aarch64-linux-gnu-gcc", HERE / "aarch64_sections.c", self.path("aarch64"), *flags)
 
+    def arm(self, *flags):
+        self.need("qemu-arm", "arm-linux-gnueabihf-gcc", "arm-linux-gnueabihf-objdump")
+        return compile_program("arm-linux-gnueabihf-gcc", HERE / "arm_sections.c", self.path("arm"), "-marm",
+                               "-march=armv7-a", "-mfpu=neon-vfpv4", *flags)
+
     def assert_all_equal(self, outcome):
         code, out, err = outcome
         self.assertEqual(code, 0, out + err)
@@ -107,6 +113,14 @@ class JudgeTest(unittest.TestCase):
 
     def test_aarch64_static(self):
         self.assert_all_equal(self.judge("--arch", "aarch64", "--", self.aarch64("-static")))
+
+    def test_arm_position_independent(self):
+        if not os.path.isdir(ARM_SYSROOT):
+            self.skipTest(f"no {ARM_SYSROOT}")
+        self.assert_all_equal(self.judge("--arch", "arm", "--sysroot", ARM_SYSROOT, "--", self.arm()))
+
+    def test_arm_static_on_a_real_core(self):
+        self.assert_all_equal(self.judge("--arch", "arm", "--cpu", "cortex-a7", "--", self.arm("-static")))
 
     def test_avx2_single_stepped(self):
         program = self.x86("avx2_sections.c", "-fPIE", "-pie")
@@ -278,12 +292,39 @@ class LanesTest(unittest.TestCase):
                 ("frecps v0.4s, v1.4s, v2.4s", None, 0), ("sqrdmulh v0.4s, v1.4s, v2.4s", None, 0), ("ldp q0, q1, [x0]", None, 0)):
             self.assertEqual(lanes.aarch64(text)[:2], (kind, count), text)
 
+    def test_arm_rules(self):
+        for text, kind, count in (
+                ("vfma.f32 q13, q10, q9", "fp32_fma", 4), ("vfms.f32 d0, d1, d2", "fp32_fma", 2),
+                ("vfnma.f32 s0, s1, s2", "fp32_fma", 1), ("vfma.f64 d0, d1, d2", "fp64_fma", 1),
+                ("vfma.f16 q0, q1, q2", "fp16_fma", 8), ("vmla.f32 s2, s0, s1", "fp32_mul", 1),
+                ("vmls.f32 q0, q1, d2[0]", "fp32_mul", 4), ("vnmul.f32 s0, s1, s2", "fp32_mul", 1),
+                ("vmul.f32 d0, d1, d2[1]", "fp32_mul", 2), ("vmul.f64 d0, d1, d2", "fp64_mul", 1),
+                ("vmull.s8 q0, d2, d3", "int_mac", 8), ("vmlal.u16 q0, d2, d3[2]", "int_mac", 4),
+                ("vmull.u32 q0, d2, d3", "int_wide", 2), ("vmla.i32 d16, d18, d17", "int_mac", 2),
+                ("vudot.u8 q0, q1, q2", "int_mac", 16), ("vsmmla.s8 q0, q1, q2", "int_mac", 32),
+                ("vpadal.s16 q1, q0", None, 0), ("vqrdmulh.s32 q0, q1, q2", None, 0), ("vrecps.f32 q0, q1, q2", None, 0),
+                ("umlal r0, r1, r2, r3", None, 0), ("smlabbne r0, r1, r2, r3", None, 0), ("mul.w r0, r1, r2", None, 0),
+                ("vld1.32 {d0[],d1[]}, [r0]", None, 0), ("vmov.f32 s0, s1", None, 0), ("vpush {d8-d13}", None, 0)):
+            self.assertEqual(lanes.arm(text)[:2], (kind, count), text)
+
+    def test_arm_code_is_read_as_the_emulator_reads_it(self):
+        # e2800001 is `add r0, r0, #1` in A32, f8d01004 `ldr.w r1, [r0, #4]` in Thumb: both four bytes.
+        code = {"10": bytes.fromhex("010080e2"), "14": bytes.fromhex("d0f80410"), "18": bytes.fromhex("7047")}
+        if not shutil.which("arm-linux-gnueabihf-objdump"):
+            self.skipTest("arm-linux-gnueabihf-objdump is not installed")
+        texts = classify.disassemble(code, "arm", None, {"10": "add", "14": "ldr.w", "18": "bx"})
+        self.assertEqual([text.split()[0] for text in texts.values()], ["add", "ldr.w", "bx"])
+        with self.assertRaises(classify.ClassifyError):
+            classify.disassemble(code, "arm", None, {address: "?" for address in code})
+
     def test_unknown_multiply_accumulates_raise(self):
         for rule, texts in (
                 (lanes.x86_64, ("vpmadd52luq %zmm0,%zmm1,%zmm2", "dpps $0xff,%xmm0,%xmm1", "vfcmaddcph %zmm0,%zmm1,%zmm2",
                                 "vfmaddps %xmm0,%xmm1,%xmm2,%xmm3", "v4fmaddps (%rax),%zmm4,%zmm1", "tdpbusd %tmm0,%tmm1,%tmm2")),
                 (lanes.aarch64, ("fmla z0.s, p0/m, z1.s, z2.s", "mul z0.s, p0/m, z0.s, z1.s", "sqdmlal v0.4s, v1.4h, v2.4h",
-                                 "fcmla v0.4s, v1.4s, v2.4s, #90", "fmopa za0.s, p0/m, p1/m, z0.s, z1.s", "sqrdmlah v0.4s, v1.4s, v2.4s"))):
+                                 "fcmla v0.4s, v1.4s, v2.4s, #90", "fmopa za0.s, p0/m, p1/m, z0.s, z1.s", "sqrdmlah v0.4s, v1.4s, v2.4s")),
+                (lanes.arm, ("vmulne.f32 s0, s1, s2", "vfmal.f16 q0, d1, d2", "vcmla.f32 q0, q1, q2, #90", "vqdmlal.s16 q0, d1, d2",
+                             "vqrdmlah.s32 q0, q1, q2", "vmmla.bf16 q0, q1, q2", "vmull.p8 q0, d1, d2", "mia acc0, r1, r2"))):
             for text in texts:
                 with self.assertRaises(lanes.UnknownInstruction, msg=text):
                     rule(text)
