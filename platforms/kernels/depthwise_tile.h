@@ -8,6 +8,7 @@
 // be missing on either side by a flag for the first and the last tile.
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/kernels/conv_finish.h"
+#include "tally/platforms/kernels/order.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
@@ -35,12 +36,6 @@ struct DepthwiseTile {
 };
 
 using DepthwiseTileFn = void (*)(const DepthwiseTile&) noexcept;
-
-/// In-order cores lose at every change between loads and multiply-adds (gemm_tile.h).
-template <class A>
-inline constexpr bool kLoadsInGroups = requires(typename A::Vec v) {
-  A::keep_order(v);
-};
 
 template <class A>
 TALLY_INLINE typename A::Vec load_pinned(const float* p) {

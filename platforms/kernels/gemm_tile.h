@@ -5,6 +5,7 @@
 
 #include "tally/platforms/kernel_args.h"
 #include "tally/platforms/kernels/num.h"
+#include "tally/platforms/kernels/order.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
@@ -41,22 +42,6 @@ struct GemmTile {
 constexpr int gemm_sets(int sums) {
   constexpr int kChains = 8;
   return sums == 1 ? kChains : sums <= 3 ? 4 : sums <= 6 ? 2 : 1;
-}
-
-/// A number that is a type too: for a body that needs a constant.
-template <int I>
-struct Index {
-  constexpr operator int() const { return I; }
-};
-
-/// body(0), body(1) … body(N − 1) as straight-line code. gcc 12 unrolls a loop around loops too late to keep what they
-/// index in registers.
-template <int N, int I = 0, class Body>
-TALLY_INLINE void repeat(Body body) {
-  if constexpr (I < N) {
-    body(Index<I>{});
-    repeat<N, I + 1>(body);
-  }
 }
 
 /// Starts of MR rows, from their distance or from a list.
@@ -144,7 +129,7 @@ struct GemmSums : TileSums<F, NV, MR, kGemmSets<MR * NV>> {
   template <class LoadFactor>
   TALLY_INLINE void step(int u, const typename F::Storage* w, LoadFactor load_factor) {
     typename F::Weights weights[NV];
-    constexpr bool kAhead = MR > 1 || Blocks::kSteps > 0;  // in groups where order matters (run_blocks)
+    constexpr bool kAhead = MR > 1 || Blocks::kSteps > 0;  // in groups where order matters (order.h)
     if constexpr (kAhead) {
       TALLY_UNROLL
       for (int v = 0; v < NV; ++v) {
@@ -168,10 +153,7 @@ struct GemmSums : TileSums<F, NV, MR, kGemmSets<MR * NV>> {
   /// one. A register of A holds the elements of a block for a row, and multiplications by element take them one by
   /// one, into all sets by turns; weights come four vectors a load, the next four while four are multiplied.
   ///
-  /// The order is what stands here: the operations of Blocks are volatile. An in-order core that also writes back in
-  /// order (llvm's model of Cortex-A53) stalls at every change from multiply-adds to anything shorter, so that loads
-  /// and addresses go in groups. gcc's own order had 0.62 of that model's peak, this one has 0.75 (8 rows × 2
-  /// vectors) and 0.77 (6 × 3); on Cortex-A72 and Neoverse N1 either has 0.99.
+  /// The order is what stands here (kLoadsInGroups, order.h).
   template <int blocks>
   TALLY_INLINE void run_blocks(const typename F::Storage* const (&row)[MR], int64_t& offset,
                                const typename F::Storage*& w, uint64_t& left) {

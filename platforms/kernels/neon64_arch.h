@@ -29,7 +29,7 @@ struct Arch : NeonArch<xsimd::batch<float, xsimd::neon64>> {
   static TALLY_INLINE Element load_element(const float* p) { return Element{*p, 0.0f}; }
   static TALLY_INLINE Vec fma_element(Vec a, Element b, Vec c) { return vfmaq_lane_f32(c, a, b, 0); }
   static TALLY_INLINE void pin_element(Element& e) { asm("" : "+w"(e)); }
-  /// Loads stay where they are written: in groups, as gemm_tile.h says of in-order cores.
+  /// Loads stay where they are written: in groups, as order.h says.
   static TALLY_INLINE void keep_order(Vec v) { loaded(v.data); }
   /// acc + x · w[lane], in the order that is written.
   template <int lane>

@@ -6,7 +6,7 @@
 // are 3 registers and a half without a lost lane.
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/kernels/conv_finish.h"
-#include "tally/platforms/kernels/gemm_tile.h"
+#include "tally/platforms/kernels/order.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
@@ -168,7 +168,7 @@ TALLY_INLINE void pixel_taps(const PixelTile& t, int64_t x_offset, typename A::V
 }
 
 /// The same by multiplications by element, where the ISA has them: the weights of a tap lie in a register or two, and
-/// what a tap loads it loads at once (gemm_tile.h says why).
+/// what a tap loads it loads at once (order.h says why).
 template <class A, int channels, int width>
 TALLY_INLINE void pixel_taps_by_element(const PixelTile& t, int64_t x_offset, typename A::Vec* acc) {
   constexpr int kWhole = channels / A::kLanes, kRest = channels % A::kLanes;
@@ -224,7 +224,7 @@ TALLY_INLINE void pixel_tile_at(const PixelTile& t, int64_t x_offset, int64_t y_
     for (int j = 0; j < kWidth; ++j) acc[c * kWidth + j] = bias;
     if constexpr (quarter) acc_q[c] = A::low(bias);
   }
-  if constexpr (requires { A::template fma_lane<0>(acc[0], acc[0], acc[0]); }) {
+  if constexpr (kLoadsInGroups<A>) {
     pixel_taps_by_element<A, channels, kWidth>(t, x_offset, acc);
   } else {
     pixel_taps<A, channels, full, half, quarter>(t, x_offset, acc, acc_q);
