@@ -5,29 +5,27 @@
 #endif
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <chrono>
 #include <sstream>
 #include <thread>
 
 namespace tally {
 
-namespace {
-
 bool set_affinity([[maybe_unused]] const std::vector<int>& cpus) {
 #if defined(__linux__)
   cpu_set_t set;
   CPU_ZERO(&set);
   for (const int cpu : cpus) {
-    if (cpu >= CPU_SETSIZE) return false;
+    if (cpu < 0 || cpu >= CPU_SETSIZE) return false;
     CPU_SET(static_cast<size_t>(cpu), &set);
   }
-  return sched_setaffinity(0, sizeof set, &set) == 0;
+  return !cpus.empty() && sched_setaffinity(0, sizeof set, &set) == 0;
 #else
   return false;
 #endif
 }
-
-}  // namespace
 
 std::vector<int> allowed_cpus() {
   std::vector<int> cpus;
@@ -63,14 +61,39 @@ double busy_share(const CpuTimes& before, const CpuTimes& after) {
   return busy + idle > 0 ? static_cast<double>(busy) / static_cast<double>(busy + idle) : 0;
 }
 
-std::vector<int> fastest_of(const Topology& topology, const std::vector<int>& allowed) {
-  for (const Cluster& cluster : topology.clusters) {
-    std::vector<int> cpus;
-    for (const int cpu : allowed)
-      if (std::find(cluster.cpus.begin(), cluster.cpus.end(), cpu) != cluster.cpus.end()) cpus.push_back(cpu);
-    if (!cpus.empty()) return cpus;
+std::vector<Cluster> clusters_within(const Topology& topology, const std::vector<int>& allowed) {
+  std::vector<Cluster> clusters;
+  for (Cluster cluster : topology.clusters) {
+    std::erase_if(cluster.cpus,
+                  [&](int cpu) { return std::find(allowed.begin(), allowed.end(), cpu) == allowed.end(); });
+    if (!cluster.cpus.empty()) clusters.push_back(std::move(cluster));
   }
-  return allowed;
+  if (clusters.empty() && !allowed.empty()) {
+    clusters.emplace_back();
+    clusters.back().cpus = allowed;
+  }
+  return clusters;
+}
+
+std::vector<int> fastest_of(const Topology& topology, const std::vector<int>& allowed) {
+  const std::vector<Cluster> clusters = clusters_within(topology, allowed);
+  return clusters.empty() ? allowed : clusters.front().cpus;
+}
+
+int cluster_named(const std::vector<Cluster>& clusters, std::string_view which) {
+  const int count = static_cast<int>(clusters.size());
+  if (which == "big") return count > 1 ? 0 : -1;
+  if (which == "little") return count > 1 ? count - 1 : -1;
+  int number = -1;
+  const auto parsed = std::from_chars(which.data(), which.data() + which.size(), number);
+  if (parsed.ec == std::errc() && parsed.ptr == which.data() + which.size())
+    return number >= 0 && number < count ? number : -1;
+  const auto same_letter = [](char a, char b) { return std::tolower(a) == std::tolower(b); };
+  for (int i = 0; i < count; ++i) {
+    const std::string& name = clusters[static_cast<size_t>(i)].name;
+    if (!name.empty() && std::equal(name.begin(), name.end(), which.begin(), which.end(), same_letter)) return i;
+  }
+  return -1;
 }
 
 int quietest_of(const std::vector<int>& candidates, const std::map<int, std::vector<int>>& siblings,
@@ -104,10 +127,12 @@ int cpu_to_measure_on(const SystemFiles& files, const Topology& topology, const 
   return quietest_of(candidates, siblings, before, cpu_times(files));
 }
 
-Pin::Pin(int cpu) {
-  if (cpu < 0) return;
+Pin::Pin(int cpu) : Pin(cpu < 0 ? std::vector<int>() : std::vector<int>{cpu}) {}
+
+Pin::Pin(const std::vector<int>& cpus) {
+  if (cpus.empty()) return;
   before_ = allowed_cpus();
-  held_ = !before_.empty() && set_affinity({cpu});
+  held_ = !before_.empty() && set_affinity(cpus);
 }
 
 Pin::~Pin() {

@@ -44,6 +44,7 @@ struct MeasuredSpan {
   double mhz_before = 0, mhz_after = 0;  ///< of the core, see core_mhz(); 0: unknown
   bool steady = true;                    ///< warm-up came to an end of itself
   double spread = 0;                     ///< (p90 − p10) ÷ median of whole runs
+  bool in_cluster = false;               ///< held on the CPUs of one kind that was asked for
 };
 
 /// Limits beyond which a machine is called unfit.

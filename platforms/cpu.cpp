@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <initializer_list>
+
+#include "tally/platforms/arm_cores.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -120,28 +123,20 @@ std::string cpuinfo(std::string_view key) {
   return {};
 }
 
-/// ARM's part numbers (Main ID Register) of cores found in embedded boards and phones.
-std::string arm_core(const std::string& implementer, const std::string& part) {
-  if (implementer != "0x41") return {};
-  struct Core {
-    std::string_view part, name;
-  };
-  static constexpr Core kCores[] = {
-      {"0xc07", "Cortex-A7"},   {"0xc08", "Cortex-A8"},   {"0xc09", "Cortex-A9"},   {"0xc0f", "Cortex-A15"},
-      {"0xd01", "Cortex-A32"},  {"0xd03", "Cortex-A53"},  {"0xd04", "Cortex-A35"},  {"0xd05", "Cortex-A55"},
-      {"0xd07", "Cortex-A57"},  {"0xd08", "Cortex-A72"},  {"0xd09", "Cortex-A73"},  {"0xd0a", "Cortex-A75"},
-      {"0xd0b", "Cortex-A76"},  {"0xd0c", "Neoverse-N1"}, {"0xd0d", "Cortex-A77"},  {"0xd40", "Neoverse-V1"},
-      {"0xd41", "Cortex-A78"},  {"0xd44", "Cortex-X1"},   {"0xd46", "Cortex-A510"}, {"0xd47", "Cortex-A710"},
-      {"0xd49", "Neoverse-N2"}, {"0xd4f", "Neoverse-V2"},
-  };
-  for (const Core& core : kCores) {
-    if (core.part == part) return std::string(core.name);
-  }
-  return {};
+/// The Main ID Register's value from /proc/cpuinfo's "0x41" and "0xd08".
+std::string cpuinfo_core() {
+  const uint64_t implementer = std::strtoull(cpuinfo("CPU implementer").c_str(), nullptr, 16);
+  const uint64_t part = std::strtoull(cpuinfo("CPU part").c_str(), nullptr, 16);
+  return std::string(arm_core_name((implementer & 0xff) << 24 | (part & 0xfff) << 4));
 }
 
 void read_model(Cpu& cpu) {
-  cpu.model = arm_core(cpuinfo("CPU implementer"), cpuinfo("CPU part"));
+  cpu.model = arm_core_name(midr_here().value_or(0));
+  if (!cpu.model.empty()) {
+    cpu.source = "midr_el1";
+    return;
+  }
+  cpu.model = cpuinfo_core();
   if (cpu.model.empty()) cpu.model = cpuinfo("model name");
   if (!cpu.model.empty()) {
     cpu.source = "/proc/cpuinfo";

@@ -55,7 +55,7 @@ void judge_placement(const Conditions& c, const MeasuredSpan& span, const Topolo
   if (span.threads > topology.allowed_cpus)
     reasons.push_back(std::to_string(span.threads) + " threads share " + std::to_string(topology.allowed_cpus) +
                       " CPUs");
-  if (topology.clusters.size() < 2) return;
+  if (topology.clusters.size() < 2 || span.in_cluster) return;
   if (c.cpu < 0) {
     reasons.push_back("the cores are of " + std::to_string(topology.clusters.size()) +
                       " kinds, and nothing holds the measurement on one of them");

@@ -24,7 +24,7 @@ constexpr Row kRows[] = {
 };
 
 /// Instruction sets that have a name but no file in platforms/isa yet.
-constexpr std::string_view kPlanned[] = {"avxvnni", "neon64dot", "neon64fp16", "neon64i8mm", "sve"};
+constexpr std::string_view kPlanned[] = {"avxvnni", "sve"};
 
 /// True if the CPU has every extension that one compiler option allows the ISA's code to use: -m<extension>,
 /// -mfpu=<extension>, -march=<architecture>+<extension>+…. Other -m<option>=<value> and all of -f, -D … allow none.

@@ -1,6 +1,7 @@
 #include "tally/platforms/topology.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 #include <thread>
 #include <utility>
@@ -10,6 +11,7 @@
 #endif
 
 #include "tally/platforms/affinity.h"
+#include "tally/platforms/arm_cores.h"
 
 namespace tally {
 namespace {
@@ -45,7 +47,14 @@ std::vector<Cache> caches_from_sysfs(const SystemFiles& files, int cpu) {
     cache.ways = static_cast<int>(size_of(line_of(index + "/ways_of_associativity")));
     if (cache.bytes > 0) caches.push_back(cache);
   }
+  std::stable_sort(caches.begin(), caches.end(), [](const Cache& a, const Cache& b) { return a.level < b.level; });
   return caches;
+}
+
+/// The Main ID Register of an ARM core, "0x00000000410fd0b1"; 0: the system does not tell.
+uint64_t midr_of(const SystemFiles& files, int cpu) {
+  const std::string text = files.line(cpu_folder(cpu) + "/regs/identification/midr_el1").value_or("");
+  return text.starts_with("0x") ? std::strtoull(text.c_str(), nullptr, 16) : 0;
 }
 
 #if defined(__x86_64__)
@@ -91,27 +100,31 @@ int physical_cores(const SystemFiles& files, const std::vector<int>& cpus) {
 /// Cores of one kind differ in clock, and with it in capacity, by a few per cent: the favoured ones of a package.
 bool same_kind(double value, double of_fastest) { return value >= 0.9 * of_fastest; }
 
-/// Capacity is the kernel's, from the device tree, or on x86 where cores differ; elsewhere the clock tells cores apart.
+/// Cores tell who they are, or do not; capacity is the kernel's, from the device tree, or on x86 where cores differ;
+/// elsewhere the clock tells cores apart.
 std::vector<Cluster> clusters_of(const SystemFiles& files, const std::vector<int>& cpus) {
   struct Speed {
     int64_t capacity, khz;
     int cpu;
+    std::string_view core;
   };
   std::vector<Speed> speeds;
   for (const int cpu : cpus)
     speeds.push_back({files.number(cpu_folder(cpu) + "/cpu_capacity").value_or(0),
-                      files.number(cpu_folder(cpu) + "/cpufreq/cpuinfo_max_freq").value_or(0), cpu});
+                      files.number(cpu_folder(cpu) + "/cpufreq/cpuinfo_max_freq").value_or(0), cpu,
+                      arm_core_name(midr_of(files, cpu))});
   std::stable_sort(speeds.begin(), speeds.end(), [](const Speed& a, const Speed& b) {
     return a.capacity != b.capacity ? a.capacity > b.capacity : a.khz > b.khz;
   });
   std::vector<Cluster> clusters;
   for (const Speed& speed : speeds) {
     const bool same =
-        !clusters.empty() &&
+        !clusters.empty() && clusters.back().name == speed.core &&
         (clusters.back().capacity > 0
              ? same_kind(static_cast<double>(speed.capacity), static_cast<double>(clusters.back().capacity))
              : same_kind(static_cast<double>(speed.khz), static_cast<double>(clusters.back().max_khz)));
-    if (!same) clusters.push_back({speed.capacity, speed.khz, {}});
+    if (!same)
+      clusters.push_back({speed.capacity, speed.khz, {}, std::string(speed.core), caches_from_sysfs(files, speed.cpu)});
     clusters.back().max_khz = std::max(clusters.back().max_khz, speed.khz);
     clusters.back().cpus.push_back(speed.cpu);
   }
@@ -147,7 +160,6 @@ Topology read_topology(const SystemFiles& files, const std::vector<int>& allowed
     if (!t.caches.empty()) t.cache_source = "cpuid";
   }
 #endif
-  std::stable_sort(t.caches.begin(), t.caches.end(), [](const Cache& a, const Cache& b) { return a.level < b.level; });
   t.clusters = clusters_of(files, online);
   return t;
 }

@@ -20,9 +20,11 @@ struct Cache {
 
 /// CPUs of one kind: of a big.LITTLE machine the big cores, of most machines all.
 struct Cluster {
-  int64_t capacity = 0;   ///< of an instruction stream, the fastest CPU's being 1024; 0: the system does not tell
-  int64_t max_khz = 0;    ///< highest clock; 0: the system does not tell
-  std::vector<int> cpus;  ///< online, whether allowed or not
+  int64_t capacity = 0;       ///< of an instruction stream, the fastest CPU's being 1024; 0: the system does not tell
+  int64_t max_khz = 0;        ///< highest clock; 0: the system does not tell
+  std::vector<int> cpus;      ///< online, whether allowed or not
+  std::string name;           ///< "Cortex-A76" where its cores tell who they are, else empty
+  std::vector<Cache> caches;  ///< of sysfs, as its fastest CPU sees them, by level; empty: unknown
 };
 
 /// Cores and caches as the first CPU that this process may run on sees them.

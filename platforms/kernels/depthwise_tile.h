@@ -8,6 +8,7 @@
 // be missing on either side by a flag for the first and the last tile.
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/kernels/conv_finish.h"
+#include "tally/platforms/kernels/order.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
@@ -40,6 +41,7 @@ template <class A>
 TALLY_INLINE typename A::Vec load_pinned(const float* p) {
   auto v = A::load(p);
   A::pin(v);
+  if constexpr (kLoadsInGroups<A>) A::keep_order(v);
   return v;
 }
 
@@ -75,11 +77,23 @@ template <class A, int P, int S, class Offsets, class Use>
 TALLY_INLINE void depthwise_row(const float* x, const Offsets& offsets, bool left_missing, bool right_missing,
                                 const Use& use) {
   constexpr int kColumns = (P - 1) * S + 3;
+  constexpr int kGroups = (kColumns + 7) / 8;
+  constexpr int kGroup = kLoadsInGroups<A> ? (kColumns + kGroups - 1) / kGroups : 1;
+  const auto missing = [&](int i) TALLY_LAMBDA {
+    return i >= kColumns || (i == 0 && left_missing) || (i == kColumns - 1 && right_missing);
+  };
   hide(x);
   TALLY_UNROLL
-  for (int i = 0; i < kColumns; ++i) {
-    if ((i == 0 && left_missing) || (i == kColumns - 1 && right_missing)) continue;
-    use(load_pinned<A>(x + offsets.at(i)), i);
+  for (int first = 0; first < kColumns; first += kGroup) {
+    typename A::Vec v[kGroup];
+    TALLY_UNROLL
+    for (int k = 0; k < kGroup; ++k) {
+      if (!missing(first + k)) v[k] = load_pinned<A>(x + offsets.at(first + k));
+    }
+    TALLY_UNROLL
+    for (int k = 0; k < kGroup; ++k) {
+      if (!missing(first + k)) use(v[k], first + k);
+    }
   }
 }
 

@@ -11,7 +11,9 @@ namespace tally::TALLY_ISA_NAMESPACE {
 /// acc + Σ a·b over one vector of each operand, kLanes · kStep elements.
 template <class F>
 TALLY_INLINE typename F::Acc dot_step(typename F::Acc acc, const typename F::Storage* a, const typename F::Storage* b) {
-  if constexpr (F::kFloatSums) {
+  if constexpr (requires { F::Fp16::multiply_add(acc, a, b); }) {
+    return F::Fp16::multiply_add(acc, a, b);  // of halves, unconverted
+  } else if constexpr (F::kFloatSums) {
     return F::FloatArch::fma(F::load_output(a), F::load_output(b), acc);
   } else {
     return F::step(acc, F::load_weights(a), F::load_weights(b));

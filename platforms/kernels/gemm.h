@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "tally/platforms/kernels/gemm_finish.h"
+#include "tally/platforms/kernels/gemm_pairs.h"
 #include "tally/platforms/kernels/gemm_tile.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {

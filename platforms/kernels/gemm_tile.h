@@ -5,6 +5,7 @@
 
 #include "tally/platforms/kernel_args.h"
 #include "tally/platforms/kernels/num.h"
+#include "tally/platforms/kernels/order.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
@@ -43,16 +44,6 @@ constexpr int gemm_sets(int sums) {
   return sums == 1 ? kChains : sums <= 3 ? 4 : sums <= 6 ? 2 : 1;
 }
 
-/// body(0), body(1) … body(N − 1) as straight-line code. gcc 12 unrolls a loop around loops too late to keep what they
-/// index in registers.
-template <int N, int I = 0, class Body>
-TALLY_INLINE void repeat(Body body) {
-  if constexpr (I < N) {
-    body(I);
-    repeat<N, I + 1>(body);
-  }
-}
-
 /// Starts of MR rows, from their distance or from a list.
 template <int MR, class T>
 TALLY_INLINE void rows_of(T* (&row)[MR], T* first, int64_t step, T* const* list, bool affine) {
@@ -66,10 +57,10 @@ TALLY_INLINE void rows_of(T* (&row)[MR], T* first, int64_t step, T* const* list,
   }
 }
 
-template <class F, int NV, int MR>
-struct GemmSums {
-  static constexpr int kSets = gemm_sets(NV * MR);
-  static constexpr int kRow = NV * F::kLanes;
+/// The sums of a tile, in `sets` sets of which the first starts from what comes before and the others from zero.
+template <class F, int NV, int MR, int sets>
+struct TileSums {
+  static constexpr int kSets = sets;
   typename F::Acc sum[kSets][MR][NV];
 
   TALLY_INLINE void start(const GemmTile<F>& t) {
@@ -110,12 +101,36 @@ struct GemmSums {
     });
   }
 
+  template <class Change>
+  TALLY_INLINE void for_each_sum(Change change) {
+    TALLY_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      TALLY_UNROLL
+      for (int v = 0; v < NV; ++v) change(r, v, sum[0][r][v]);
+    }
+  }
+};
+
+template <int sums>
+inline constexpr int kGemmSets = gemm_sets(sums);
+
+template <class F, int NV, int MR>
+struct GemmSums : TileSums<F, NV, MR, kGemmSets<MR * NV>> {
+  using Base = TileSums<F, NV, MR, kGemmSets<MR * NV>>;
+  using Base::kSets;
+  using Base::sum;
+  using Blocks = typename F::Blocks;
+  static constexpr int kRow = NV * F::kLanes;
+  static constexpr int kBlock = Blocks::kSteps * F::kStep;  ///< depth elements
+  static constexpr bool kBlocked = kBlock > 0 && MR > 1;    ///< a single row gains nothing: its loads are weights
+
   /// One depth step into set u. Every element of A and every vector of weights is loaded once: pinned where it is used
   /// again, because gcc 12 would fold the load into each use.
   template <class LoadFactor>
   TALLY_INLINE void step(int u, const typename F::Storage* w, LoadFactor load_factor) {
     typename F::Weights weights[NV];
-    if constexpr (MR > 1) {
+    constexpr bool kAhead = MR > 1 || Blocks::kSteps > 0;  // in groups where order matters (order.h)
+    if constexpr (kAhead) {
       TALLY_UNROLL
       for (int v = 0; v < NV; ++v) {
         weights[v] = F::load_weights(w + v * F::kLanes * F::kStep);
@@ -128,15 +143,61 @@ struct GemmSums {
       if constexpr (NV > 1) F::pin_factor(factor);
       TALLY_UNROLL
       for (int v = 0; v < NV; ++v) {
-        if constexpr (MR == 1) weights[v] = F::load_weights(w + v * F::kLanes * F::kStep);
+        if constexpr (!kAhead) weights[v] = F::load_weights(w + v * F::kLanes * F::kStep);
         sum[u][r][v] = F::step(sum[u][r][v], factor, weights[v]);
       }
     }
   }
 
+  /// `blocks` times kBlock depth elements from `offset` (bytes from the rows) and w on; both move on, `left` falls by
+  /// one. A register of A holds the elements of a block for a row, and multiplications by element take them one by
+  /// one, into all sets by turns; weights come four vectors a load, the next four while four are multiplied.
+  ///
+  /// The order is what stands here (kLoadsInGroups, order.h).
+  template <int blocks>
+  TALLY_INLINE void run_blocks(const typename F::Storage* const (&row)[MR], int64_t& offset,
+                               const typename F::Storage*& w, uint64_t& left) {
+    constexpr int kFours = blocks * Blocks::kSteps * NV / 4;
+    constexpr int64_t kBlockBytes = kBlock * static_cast<int>(sizeof(typename F::Storage));
+    typename Blocks::Block a[MR];
+    const auto load_rows = [&](int64_t at) TALLY_LAMBDA {
+      TALLY_UNROLL
+      for (int r = 0; r < MR; ++r) {
+        a[r] = Blocks::load_block(
+            reinterpret_cast<const typename F::Storage*>(reinterpret_cast<const char*>(row[r]) + at));
+      }
+    };
+    load_rows(offset);
+    int64_t second = offset + kBlockBytes;
+    hide(second);
+    offset += blocks * kBlockBytes;
+    hide(offset);
+    hide(--left);
+    const typename F::Storage* four_at[kFours];
+    repeat<kFours>([&](int q) TALLY_LAMBDA { hide(four_at[q] = w + q * 4 * F::kLanes * F::kStep); });
+    hide(w += kFours * 4 * F::kLanes * F::kStep);
+    typename Blocks::Four four[2];
+    four[0] = Blocks::load_first(four_at[0]);
+    repeat<kFours>([&](auto q) TALLY_LAMBDA {
+      repeat<4>([&](auto e) TALLY_LAMBDA {
+        constexpr int kVector = q * 4 + e, u = kVector / NV, v = kVector % NV;
+        TALLY_UNROLL
+        for (int r = 0; r < MR; ++r) {
+          typename F::Acc& acc = sum[u % kSets][r][v];
+          acc = Blocks::template multiply_add<u % Blocks::kSteps, e>(acc, a[r], four[q % 2]);
+        }
+        if constexpr (e == 1 && q + 1 < kFours) four[(q + 1) % 2] = Blocks::load_four(four_at[q + 1]);
+        if constexpr (blocks > 1 && kVector + 1 == Blocks::kSteps * NV) load_rows(second);
+      });
+    });
+  }
+
   /// All rows are addressed by one index. A compiler that sees it advance would rather advance MR pointers, and compute
   /// them anew for each segment.
-  static TALLY_INLINE void hide(int64_t& index) { asm("" : "+r"(index)); }
+  template <class T>
+  static TALLY_INLINE void hide(T& index) {
+    asm("" : "+r"(index));
+  }
 
   TALLY_INLINE void accumulate(GemmTile<F>* volatile& tile) {
     const GemmTile<F>& t = *tile;
@@ -146,6 +207,15 @@ struct GemmSums {
       const typename F::Storage* w = tile->w + int64_t{s->w_row} * kRow;
       int64_t i = s->a_offset;
       const int64_t end = i + s->length;
+      if constexpr (kBlocked) {
+        constexpr int64_t kBytes = sizeof(typename F::Storage);
+        const uint64_t length = static_cast<uint32_t>(s->length);
+        int64_t offset = i * kBytes;
+        uint64_t left = length / (2 * kBlock);
+        while (left != 0) run_blocks<2>(row, offset, w, left);
+        if (length & kBlock) run_blocks<1>(row, offset, w, left);
+        i += static_cast<int64_t>(length / kBlock * kBlock);
+      }
       if constexpr (kSets > 1) {
         for (; i + kSets * F::kStep <= end; i += kSets * F::kStep) {
           hide(i);
@@ -180,15 +250,6 @@ struct GemmSums {
         }
       });
       join<half / 2>();
-    }
-  }
-
-  template <class Change>
-  TALLY_INLINE void for_each_sum(Change change) {
-    TALLY_UNROLL
-    for (int r = 0; r < MR; ++r) {
-      TALLY_UNROLL
-      for (int v = 0; v < NV; ++v) change(r, v, sum[0][r][v]);
     }
   }
 };

@@ -7,6 +7,9 @@
 //   kStep                  depth elements that one step takes (weights are packed [k / kStep][lane][kStep])
 //   load_weights, factor, factor_tail, step
 //                          acc += factor · weights; the tail takes 1 … kStep − 1 elements and reads no more
+//   Blocks                 blocks of several depth steps where the ISA multiplies by element (else kSteps = 0):
+//                          load_block (kSteps steps of a row of A), load_first, load_four (four vectors of weights),
+//                          multiply_add<step, vector>(acc, block, four), all in the order they are written in
 //   load_sum, store_sum, load_output, store_output, *_partial
 // fp16 and int8 come from Arch::Fp16 and Arch::Int8, which hold what the ISA's intrinsics do best.
 #include <stdint.h>
@@ -18,6 +21,18 @@ namespace tally::TALLY_ISA_NAMESPACE {
 
 template <class A, Num num>
 struct NumFormat;
+
+struct NoBlocks {
+  static constexpr int kSteps = 0;
+};
+template <class A, Num num>
+struct BlocksOf {
+  using type = NoBlocks;
+};
+template <class A, Num num>
+requires(A::template Blocks<num>::kSteps > 0) struct BlocksOf<A, num> {
+  using type = typename A::template Blocks<num>;
+};
 
 /// One float of A for a multiply-accumulate: in every lane, or, where the ISA multiplies by one lane of a register
 /// (Arch::Element), in one.
@@ -50,6 +65,7 @@ struct NumFormat<A, Num::f32> {
   using Acc = typename A::Vec;
   using Weights = typename A::Vec;
   using Factor = typename FloatFactor<A>::Factor;
+  using Blocks = typename BlocksOf<A, Num::f32>::type;
   using FloatArch = A;
   static constexpr int kLanes = A::kLanes;
   static constexpr int kStep = 1;
@@ -83,6 +99,7 @@ struct NumFormat<A, Num::f16> {
   using Weights = typename A::Vec;
   using Factor = typename A::Vec;
   using FloatArch = A;
+  using Blocks = typename BlocksOf<A, Num::f16>::type;
   using Fp16 = typename A::Fp16;
   static constexpr int kLanes = A::kLanes;
   static constexpr int kStep = 1;
@@ -117,6 +134,7 @@ struct NumFormat<A, Num::i8> {
   using Acc = typename Int8::Acc;
   using Weights = typename Int8::Weights;
   using Factor = typename Int8::Factor;
+  using Blocks = typename BlocksOf<A, Num::i8>::type;
   static constexpr int kLanes = A::kLanes;
   static constexpr int kStep = Int8::kStep;
   /// Weights come with correction rows (GemmArgs::column_sums) that every sum starts from.

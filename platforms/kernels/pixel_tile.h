@@ -6,6 +6,7 @@
 // are 3 registers and a half without a lost lane.
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/kernels/conv_finish.h"
+#include "tally/platforms/kernels/order.h"
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
@@ -166,6 +167,46 @@ TALLY_INLINE void pixel_taps(const PixelTile& t, int64_t x_offset, typename A::V
   }
 }
 
+/// The same by multiplications by element, where the ISA has them: the weights of a tap lie in a register or two, and
+/// what a tap loads it loads at once (order.h says why).
+template <class A, int channels, int width>
+TALLY_INLINE void pixel_taps_by_element(const PixelTile& t, int64_t x_offset, typename A::Vec* acc) {
+  constexpr int kWhole = channels / A::kLanes, kRest = channels % A::kLanes;
+  using Vec = typename A::Vec;
+  const float* w = t.w;
+  const float* x[width];
+  TALLY_UNROLL
+  for (int j = 0; j < width; ++j) x[j] = t.full[j].x + x_offset;
+  const int32_t* tap = t.tap_offset;
+  for (int64_t left = t.taps; left > 0;) {
+    const int64_t offset = *tap;
+    Vec in[width], weight[kWhole + (kRest > 0)];
+    TALLY_UNROLL
+    for (int j = 0; j < width; ++j) {
+      in[j] = A::load(x[j] + offset);
+      A::keep_order(in[j]);
+    }
+    TALLY_UNROLL
+    for (int i = 0; i < kWhole; ++i) {
+      weight[i] = A::load(w + i * A::kLanes);
+      A::keep_order(weight[i]);
+    }
+    if constexpr (kRest > 0) {
+      weight[kWhole] = A::load_partial(w + kWhole * A::kLanes, kRest);
+      A::keep_order(weight[kWhole]);
+    }
+    ++tap, w += channels, --left;
+    asm("" : "+r"(tap), "+r"(w), "+r"(left));
+    repeat<channels>([&](auto c) TALLY_LAMBDA {
+      TALLY_UNROLL
+      for (int j = 0; j < width; ++j) {
+        Vec& sum = acc[c * width + j];
+        sum = A::template fma_lane<c % A::kLanes>(sum, in[j], weight[c / A::kLanes]);
+      }
+    });
+  }
+}
+
 /// y[c, pixel] = activation(bias[c] + Σ_taps) for `channels` channels and `full` whole registers of pixels, a register
 /// of the two half pieces if `half`, and half a register of the two quarter pieces if `quarter`.
 template <class A, int channels, int full, bool half, bool quarter>
@@ -183,7 +224,11 @@ TALLY_INLINE void pixel_tile_at(const PixelTile& t, int64_t x_offset, int64_t y_
     for (int j = 0; j < kWidth; ++j) acc[c * kWidth + j] = bias;
     if constexpr (quarter) acc_q[c] = A::low(bias);
   }
-  pixel_taps<A, channels, full, half, quarter>(t, x_offset, acc, acc_q);
+  if constexpr (kLoadsInGroups<A>) {
+    pixel_taps_by_element<A, channels, kWidth>(t, x_offset, acc);
+  } else {
+    pixel_taps<A, channels, full, half, quarter>(t, x_offset, acc, acc_q);
+  }
   activate<A>(acc, *t.epilogue);
   const int64_t y_channel = t.y_channel;
   TALLY_UNROLL

@@ -44,6 +44,8 @@ struct RecurrentPanel {
   /// splits them over several sets; more than 4 would lose in adding them what they gain (H = 8, Zen 4).
   static constexpr int kChains = blocks * kGates;
   static constexpr int kSets = kChains >= 6 ? 1 : kChains >= 3 ? 2 : 4;
+  /// Rows whose loads go before their multiply-accumulates: where order matters, as many as registers hold.
+  static constexpr int kAhead = kLoadsInGroups<A> ? (kChains >= 6 ? 2 : 4) : 0;
 
   Vec sum[kSets][blocks][kSums];
 
@@ -97,10 +99,45 @@ struct RecurrentPanel {
     }
   }
 
+  /// kAhead rows in walking order, into all sets by turns: first all loads, then all multiply-accumulates (order.h).
+  /// w and v: the lowest of the rows.
+  template <bool of_h, int step>
+  TALLY_INLINE void rows_ahead(const float* w, const float* v) {
+    Vec weights[kAhead][kChains];
+    const Vec factors = kAhead == kLanes ? A::load(v) : A::load_partial(v, kAhead);
+    A::keep_order(factors);
+    TALLY_UNROLL
+    for (int row = 0; row < kAhead; ++row) {
+      TALLY_UNROLL
+      for (int i = 0; i < kChains; ++i) {
+        weights[row][i] = A::load(w + row * kRow + i * kLanes);
+        A::keep_order(weights[row][i]);
+      }
+    }
+    repeat<kAhead>([&](auto u) TALLY_LAMBDA {
+      constexpr int row = step > 0 ? u : kAhead - 1 - u;
+      TALLY_UNROLL
+      for (int i = 0; i < kChains; ++i) {
+        Vec& acc = sum[u % kSets][i / kGates][of_h ? recurrent_h_sum(cell, i % kGates) : i % kGates];
+        acc = A::template fma_lane<row>(acc, weights[row][i], factors);
+      }
+    });
+  }
+
   /// `rows` rows from w and v on, in steps of `step` (1 or −1) rows.
-  template <bool of_h>
-  TALLY_INLINE void walk(const float* w, const float* v, int64_t rows, int64_t step) {
-    const int64_t w_step = step * kRow;
+  template <bool of_h, int step>
+  TALLY_INLINE void walk(const float* w, const float* v, int64_t rows) {
+    constexpr int64_t w_step = step * kRow;
+    if constexpr (kAhead > 0) {
+      constexpr int kLowest = step > 0 ? 0 : 1 - kAhead;
+      for (; rows >= kAhead; rows -= kAhead) {
+        rows_ahead<of_h, step>(w + kLowest * kRow, v + kLowest);
+        w += kAhead * w_step;
+        v += kAhead * step;
+        hide(w);
+        hide(v);
+      }
+    }
     for (; rows >= kSets; rows -= kSets) {
       repeat<kSets>([&](int u) TALLY_LAMBDA {
         row<of_h>(u, w, v);
@@ -121,11 +158,11 @@ struct RecurrentPanel {
     const int64_t I = s.args->I, H = s.args->H;
     const float* w = s.w + block * kGates * kLanes * (I + H);
     if (s.backwards) {
-      walk<true>(w + (I + H - 1) * kRow, s.h_factor + (H - 1), H, -1);
-      walk<false>(w + (I - 1) * kRow, s.x + (I - 1), I, -1);
+      walk<true, -1>(w + (I + H - 1) * kRow, s.h_factor + (H - 1), H);
+      walk<false, -1>(w + (I - 1) * kRow, s.x + (I - 1), I);
     } else {
-      walk<false>(w, s.x, I, 1);
-      walk<true>(w + I * kRow, s.h_factor, H, 1);
+      walk<false, 1>(w, s.x, I);
+      walk<true, 1>(w + I * kRow, s.h_factor, H);
     }
     join<kSets / 2>();
   }

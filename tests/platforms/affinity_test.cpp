@@ -26,6 +26,14 @@ TEST_CASE("affinity: a pin holds one CPU and gives back what was there") {
   CHECK(allowed_cpus() == before);
   const Pin impossible(1 << 20);
   CHECK_FALSE(impossible.holds());
+  CHECK_FALSE(set_affinity({}));
+  CHECK_FALSE(set_affinity({-1}));
+  {
+    const Pin all(before);
+    CHECK(all.holds());
+    const Pin none{std::vector<int>()};
+    CHECK_FALSE(none.holds());
+  }
   CHECK(allowed_cpus() == before);
 }
 
@@ -42,6 +50,30 @@ TEST_CASE("affinity: /proc/stat, old and new") {
   CHECK(busy_share({10, 90, 0}, {40, 160, 0}) == doctest::Approx(0.3));
   CHECK(busy_share({10, 90, 0}, {10, 90, 0}) == 0);
   CHECK(cpu_times(SystemTree().files).empty());
+}
+
+TEST_CASE("affinity: a phone's clusters, as far as they are allowed, and their names") {
+  const Phone phone;
+  Topology t = read_topology(phone.files, {});
+  const std::vector<Cluster> some = clusters_within(t, {0, 1, 5});
+  REQUIRE(some.size() == 2);
+  CHECK(some[0].cpus == std::vector<int>{5});
+  CHECK(some[0].capacity == 790);
+  CHECK(some[1].cpus == std::vector<int>{0, 1});
+  CHECK(clusters_within(t, {}).empty());
+  REQUIRE(clusters_within(t, {99}).size() == 1);
+  CHECK(clusters_within(t, {99})[0].cpus == std::vector<int>{99});
+
+  t.clusters[2].name = "Cortex-A55";
+  CHECK(cluster_named(t.clusters, "big") == 0);
+  CHECK(cluster_named(t.clusters, "little") == 2);
+  CHECK(cluster_named(t.clusters, "1") == 1);
+  CHECK(cluster_named(t.clusters, "cortex-a55") == 2);
+  for (const char* unknown : {"3", "-1", "", "cortex-a5", "cortex-a555", "1x", "middle", "99999999999999999999"})
+    CHECK(cluster_named(t.clusters, unknown) == -1);
+  const std::vector<Cluster> equal(1);
+  CHECK(cluster_named(equal, "big") == -1);
+  CHECK(cluster_named(equal, "0") == 0);
 }
 
 TEST_CASE("affinity: the quietest of the fastest allowed CPUs") {

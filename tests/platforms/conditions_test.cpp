@@ -114,6 +114,14 @@ TEST_CASE("conditions: company, and what the span itself shows") {
   CHECK(reasons.size() == 6);
 }
 
+TEST_CASE("conditions: a cluster that was asked for is no bad placement") {
+  const Phone phone;
+  const Conditions c = read_conditions(phone.files, -1);
+  const Topology t = read_topology(phone.files, {0, 1, 2, 3, 4, 5, 6, 7});
+  CHECK(mentions(unfit_reasons(c, c, {.seconds = 1}, t), "the cores are of 3 kinds"));
+  CHECK_FALSE(mentions(unfit_reasons(c, c, {.seconds = 1, .in_cluster = true}, t), "the cores are of"));
+}
+
 TEST_CASE("conditions: a container that shows nothing is no reason to warn") {
   const SystemTree tree;
   const Conditions c = read_conditions(tree.files, -1);

@@ -269,5 +269,25 @@ TEST_CASE("gemm: int8 is the same on every instruction set") {
   for (const auto& result : results) CHECK(result == results.front());
 }
 
+TEST_CASE("gemm: fp16 multiply-accumulates into floats have the bits of conversions and a float's FMA") {
+  const Isa converting = *isa_from_name("neon64"), widening = *isa_from_name("neon64fp16");
+  if (!usable(widening)) {
+    MESSAGE("skipped: this machine cannot run neon64fp16");
+    return;
+  }
+  for (const GemmShape& shape :
+       {GemmShape{.h = 5, .w = 7, .channels = 43, .columns = 29, .kh = 3, .kw = 3, .pad = 1},
+        GemmShape{.w = 9, .channels = 64, .columns = 7}, GemmShape{.channels = 101, .columns = 97, .one_row = true}}) {
+    std::vector<std::vector<uint8_t>> results;
+    for (const Isa isa : {converting, widening}) {
+      const KernelTable& table = kernel_table(isa, false);
+      GemmProblem problem(Num::f16, shape, table.geometry);
+      table.gemm[1](problem.args(), 0, problem.args().items(), nullptr);
+      results.emplace_back(problem.c(), problem.c() + problem.c_bytes());
+    }
+    CHECK(results[0] == results[1]);
+  }
+}
+
 }  // namespace
 }  // namespace tally

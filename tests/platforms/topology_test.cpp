@@ -20,6 +20,53 @@ TEST_CASE("topology: a phone's clusters, the fastest first") {
   CHECK(t.allowed_cpus == 6);
 }
 
+TEST_CASE("topology: cores that tell who they are, each kind with caches of its own") {
+  const SystemTree tree;
+  tree.put("/sys/devices/system/cpu/online", "0-4");
+  for (int cpu = 0; cpu < 5; ++cpu) {
+    tree.put_cpu(cpu, "regs/identification/midr_el1", cpu == 4 ? "0x00000000411fd821" : "0x00000000411fd801");
+    tree.put_cpu(cpu, "cpu_capacity", cpu == 4 ? "1024" : "250");
+    tree.put_cpu(cpu, "cpufreq/cpuinfo_max_freq", cpu == 4 ? "3300000" : "2265600");
+  }
+  const auto put_cache = [&](int cpu, const char* file, const char* text) {
+    tree.put_cpu(cpu, std::string("cache/index0/") + file, text);
+  };
+  put_cache(4, "level", "1");
+  put_cache(4, "type", "Data");
+  put_cache(4, "size", "64K");
+  put_cache(4, "coherency_line_size", "64");
+  put_cache(4, "ways_of_associativity", "4");
+  put_cache(4, "shared_cpu_list", "4");
+  const Topology t = read_topology(tree.files, {0, 1, 2, 3, 4});
+  REQUIRE(t.clusters.size() == 2);
+  CHECK(t.clusters[0].name == "Cortex-X4");
+  CHECK(t.clusters[0].cpus == std::vector<int>{4});
+  REQUIRE(t.clusters[0].caches.size() == 1);
+  CHECK(t.clusters[0].caches[0].bytes == 65536);
+  CHECK(t.clusters[0].caches[0].ways == 4);
+  CHECK(t.clusters[0].caches[0].shared_by == 1);
+  CHECK(t.clusters[1].name == "Cortex-A520");
+  CHECK(t.clusters[1].cpus == std::vector<int>{0, 1, 2, 3});
+  CHECK(t.clusters[1].caches.empty());
+}
+
+TEST_CASE("topology: unlike cores of one speed are two kinds; nonsense does no harm") {
+  const SystemTree tree;
+  tree.put("/sys/devices/system/cpu/online", "0-1");
+  tree.put_cpu(0, "regs/identification/midr_el1", "0x410fd034");
+  tree.put_cpu(1, "regs/identification/midr_el1", "0x410fd080");
+  CHECK(read_topology(tree.files, {0, 1}).clusters.size() == 2);
+  tree.put_cpu(0, "cpu_capacity", "banana");
+  tree.put_cpu(0, "regs/identification/midr_el1", "-7");
+  tree.put_cpu(1, "regs/identification/midr_el1", "0xffffffffffffffffffffff");
+  tree.put_cpu(0, "cache/index0/level", "1");
+  tree.put_cpu(0, "cache/index0/size", "banana");
+  const Topology t = read_topology(tree.files, {0, 1});
+  REQUIRE(t.clusters.size() == 1);
+  CHECK(t.clusters[0].name.empty());
+  CHECK(t.clusters[0].caches.empty());
+}
+
 TEST_CASE("topology: equal cores are one cluster, two threads a core are seen") {
   const Laptop laptop;
   const Topology t = read_topology(laptop.files, {0, 1, 2, 3});

@@ -78,6 +78,40 @@ TEST_CASE("measurement: one thread is held on a CPU meanwhile, and set free") {
   CHECK(record.not_pinned.find("--no-pin") != std::string::npos);
 }
 
+TEST_CASE("measurement: threads are held on the cluster that --cluster names, and set free") {
+  const std::vector<int> before = allowed_cpus();
+  if (before.empty()) {
+    MESSAGE("skipped: the system does not tell which CPUs are allowed");
+    return;
+  }
+  const std::vector<Cluster> clusters = clusters_within(topology(), before);
+  CHECK(hold_cluster({}, 4096).pin == nullptr);
+  {
+    const HeldCluster held = hold_cluster({.cluster = "0"}, 1);
+    CHECK(held.index == 0);
+    CHECK(allowed_cpus() == clusters[0].cpus);
+    FakePerf kernel;
+    Context context(small_model());
+    Measurement measurement(context, {.no_pin = true, .cluster = "0"}, system_files(), kernel);
+    const MeasurementRecord record = measurement.finish(times(), {}, 0);
+    CHECK(record.cluster == "0");
+    CHECK(record.span.in_cluster);
+  }
+  CHECK(allowed_cpus() == before);
+  const auto code_of = [](const std::string& cluster, int threads) {
+    try {
+      hold_cluster({.cluster = cluster}, threads);
+    } catch (const Error& e) {
+      return std::optional(e.code);
+    }
+    return std::optional<ErrorCode>();
+  };
+  CHECK(code_of("no-such-core", 1) == ErrorCode::machine);
+  CHECK(code_of(std::to_string(clusters.size()), 1) == ErrorCode::machine);
+  CHECK(code_of("0", 4096) == ErrorCode::usage);
+  CHECK(allowed_cpus() == before);
+}
+
 TEST_CASE("measurement: counters by choice: auto, require, off") {
   Context context(small_model());
   const SystemTree container;

@@ -249,7 +249,8 @@ int bench_command(const Options& options) {
     fail("--seconds", text(options.seconds), "must be 0 to 86400", ErrorCode::usage);
   if (!(options.rate >= 0 && options.rate <= 1e12))
     fail("--rate", text(options.rate), "must be 0 to 1e12", ErrorCode::usage);
-  const MachineChoice machine = choose_machine(options.machine);
+  const HeldCluster held = hold_cluster(options.measuring, options.loading.threads);
+  const MachineChoice machine = choose_machine(options.machine, held.index);
   Measured m;
   const int64_t before = now_ns();
   const LoadedModel loaded = load_model(options.model, options.loading.parsed());

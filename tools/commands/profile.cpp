@@ -35,6 +35,7 @@ void trace_per_step(const LoadedModel& step, const Options& options) {
 }
 
 int profile_per_step(const Options& options, const ProfileOptions& how) {
+  const HeldCluster held = hold_cluster(options.measuring, options.loading.threads);
   LoadOptions load = options.loading.parsed();
   const LoadedModel whole = load_model(options.model, load);
   load.stream = true;
@@ -93,7 +94,8 @@ int profile_command(const Options& options) {
     fail("--seconds", text(how.seconds), "must be 0 to 86400", ErrorCode::usage);
   how.measure_overhead = !options.no_overhead;
   if (options.per_step) return profile_per_step(options, how);
-  const MachineChoice machine = choose_machine(options.machine);
+  const HeldCluster held = hold_cluster(options.measuring, options.loading.threads);
+  const MachineChoice machine = choose_machine(options.machine, held.index);
   const LoadedModel loaded = load_model(options.model, options.loading.parsed());
   Context context = make_context(loaded.model, options.inputs);
   Progress progress(options.output.quiet);

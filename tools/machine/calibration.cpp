@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "tally/engine/profile.h"
+#include "tally/platforms/affinity.h"
 #include "tally/platforms/clock.h"
-#include "tally/platforms/core_cluster.h"
 #include "tally/platforms/kernel_table.h"
 #include "tally/platforms/memory.h"
 #include "tally/platforms/threads.h"
@@ -47,7 +47,7 @@ struct Sample {
 /// What the cores of a cluster run probes on.
 class Cores {
  public:
-  Cores(const CoreCluster& cluster, bool pin) : cluster_(cluster), pin_(pin) {}
+  Cores(const Cluster& cluster, bool pin) : cluster_(cluster), pin_(pin) {}
 
   Sample sample(const Probe& probe) {
     if (pin_ && probe.threads == 1) set_affinity(cluster_.cpus);
@@ -85,7 +85,7 @@ class Cores {
   }
 
  private:
-  const CoreCluster& cluster_;
+  const Cluster& cluster_;
   bool pin_;
   std::unique_ptr<Team> team_;
   int team_threads_ = 0;
@@ -96,18 +96,19 @@ int64_t memory_bytes() {
   return pages > 0 && page > 0 ? int64_t{pages} * page : int64_t{1} << 30;
 }
 
-std::vector<Cache> data_caches(const CoreCluster& cluster) {
+std::vector<Cache> data_caches(const Cluster& cluster) {
   std::vector<Cache> caches;
   for (const Cache& cache : cluster.caches.empty() ? topology().caches : cluster.caches)
     if (cache.kind != CacheKind::instruction) caches.push_back(cache);
   return caches;
 }
 
-MachineCluster outline(const CoreCluster& cores) {
+MachineCluster outline(const Cluster& cores) {
   MachineCluster cluster;
   cluster.name = cores.name.empty() ? cpu_name() : cores.name;
   cluster.cores = static_cast<int>(cores.cpus.size());
-  if (cores.max_hz > 0) cluster.clock_hz = {static_cast<double>(cores.max_hz), "measured", "cpufreq: cpuinfo_max_freq"};
+  if (cores.max_khz > 0)
+    cluster.clock_hz = {static_cast<double>(cores.max_khz) * 1e3, "measured", "cpufreq: cpuinfo_max_freq"};
   for (const Isa isa : built_isas())
     for (const char* format : kFormats)
       if (usable(isa)) cluster.peaks.push_back({format, std::string(name_of(isa)), {}});
@@ -128,7 +129,7 @@ MachineCluster outline(const CoreCluster& cores) {
 /// Everything that is to be measured; figures point into `file`, which must not change any more.
 class Probes {
  public:
-  Probes(MachineFile& file, const std::vector<CoreCluster>& clusters) : file_(file), clusters_(clusters) {
+  Probes(MachineFile& file, const std::vector<Cluster>& clusters) : file_(file), clusters_(clusters) {
     const KernelTable& best = kernel_table(best_isa(), false);
     int64_t largest = 0;
     for (size_t c = 0; c < clusters.size(); ++c)
@@ -225,7 +226,7 @@ class Probes {
   }
 
   MachineFile& file_;
-  const std::vector<CoreCluster>& clusters_;
+  const std::vector<Cluster>& clusters_;
   AlignedBuffer memory_;
 };
 
@@ -276,18 +277,17 @@ int64_t walked_bytes(int64_t bytes, int64_t before, int sharers) {
 }
 
 MachineFile calibrate(const CalibrationOptions& options, const std::function<void(const std::string&)>& progress) {
-  const std::vector<int> allowed = affinity();
-  std::vector<CoreCluster> clusters = core_clusters(allowed);
-  if (clusters.empty()) clusters.push_back({{0}, "", 0, 0, {}});
+  const std::vector<int> allowed = allowed_cpus();
+  const std::vector<Cluster> clusters = clusters_within(topology(), allowed.empty() ? std::vector<int>{0} : allowed);
   MachineFile file;
   file.name = file.cpu = cpu_name();
   utsname system{};
   if (uname(&system) == 0) file.architecture = system.machine;
-  for (const CoreCluster& cluster : clusters) file.clusters.push_back(outline(cluster));
+  for (const Cluster& cluster : clusters) file.clusters.push_back(outline(cluster));
   Probes probes(file, clusters);
 
   std::vector<Cores> cores;
-  for (const CoreCluster& cluster : clusters) cores.emplace_back(cluster, clusters.size() > 1);
+  for (const Cluster& cluster : clusters) cores.emplace_back(cluster, clusters.size() > 1);
   progress("finding sample sizes");
   find_rounds(probes.list, cores, options.sample_ns);
   const int64_t begin = now_ns();

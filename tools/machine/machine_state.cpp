@@ -56,9 +56,10 @@ std::string clock_text(const MachineState& state) {
 std::string clusters_text(const Topology& topology) {
   std::string text;
   for (const Cluster& cluster : topology.clusters)
-    text += formatted("{}CPUs {}{}{}", text.empty() ? "" : "; ", joined(cluster.cpus, ","),
-                      cluster.capacity > 0 ? formatted(" of capacity {}", cluster.capacity) : "",
-                      cluster.max_khz > 0 ? formatted(" up to {} MHz", cluster.max_khz / 1000) : "");
+    text += formatted("{}{}CPUs {}{}{}", text.empty() ? "" : "; ", cluster.name.empty() ? "" : cluster.name + " on ",
+                        joined(cluster.cpus, ","),
+                        cluster.capacity > 0 ? formatted(" of capacity {}", cluster.capacity) : "",
+                        cluster.max_khz > 0 ? formatted(" up to {} MHz", cluster.max_khz / 1000) : "");
   return text;
 }
 
@@ -162,7 +163,8 @@ ordered_json state_json(const MachineState& state) {
   json["celsius"] = value(c.celsius, "celsius", "no thermal zone in /sys");
   ordered_json clusters = ordered_json::array();
   for (const Cluster& cluster : state.topology.clusters)
-    clusters.push_back({{"cpus", cluster.cpus}, {"capacity", cluster.capacity}, {"max_khz", cluster.max_khz}});
+    clusters.push_back(
+        {{"name", cluster.name}, {"cpus", cluster.cpus}, {"capacity", cluster.capacity}, {"max_khz", cluster.max_khz}});
   json["clusters"] = std::move(clusters);
   json["unfit"] = state.unfit;
   json["missing"] = std::move(missing);

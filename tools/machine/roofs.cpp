@@ -38,9 +38,7 @@ Roof roof_of_row(const PlanRow& row, const Tally& tally, const MachineCluster& c
   return roof_of(work, peaks_of(cluster, row.dtype, isa, row.threads));
 }
 
-}  // namespace
-
-MachineChoice choose_machine(const std::string& option) {
+MachineChoice found_machine(const std::string& option) {
   MachineChoice choice;
   if (!option.empty()) {
     choice.file = read_machine_file(option);
@@ -61,6 +59,21 @@ MachineChoice choose_machine(const std::string& option) {
   if (choice.file->cpu == cpu_name()) return choice;
   choice.missing = "not calibrated: " + path.string() + " is of " + choice.file->cpu + ", this is " + cpu_name();
   choice.file.reset();
+  return choice;
+}
+
+}  // namespace
+
+MachineChoice choose_machine(const std::string& option, int cluster) {
+  MachineChoice choice = found_machine(option);
+  if (!choice.file || cluster == 0) return choice;
+  std::vector<MachineCluster>& clusters = choice.file->clusters;
+  if (static_cast<size_t>(cluster) >= clusters.size())
+    fail("--cluster", std::to_string(cluster),
+         "must be below " + std::to_string(clusters.size()) + ", the clusters of machine file '" + choice.file->name +
+             "'",
+         ErrorCode::usage);
+  std::rotate(clusters.begin(), clusters.begin() + cluster, clusters.begin() + cluster + 1);
   return choice;
 }
 

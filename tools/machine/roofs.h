@@ -17,9 +17,10 @@ struct MachineChoice {
   std::optional<MachineFile> file;
   std::string missing;  ///< why there is none
 };
-/// `option` names a file, or is empty: the one that calibrate left, if it is of this CPU. Throws Error(model) where a
-/// named file is none.
-MachineChoice choose_machine(const std::string& option);
+/// `option` names a file, or is empty: the one that calibrate left, if it is of this CPU. Of its clusters the one at
+/// `cluster` comes first, whose roofs are then held against. Throws Error(model) where a named file is none,
+/// Error(usage) where it has fewer clusters.
+MachineChoice choose_machine(const std::string& option, int cluster = 0);
 
 struct LayerRoof {
   int64_t macs = 0;  ///< products that results use

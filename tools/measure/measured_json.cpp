@@ -58,13 +58,17 @@ ordered_json throttling_json(const MeasurementRecord& r, ordered_json& missing) 
 ordered_json placement_json(const MeasurementRecord& r, ordered_json& missing) {
   ordered_json p{{"pinned_cpu", r.cpu >= 0 ? ordered_json(r.cpu) : ordered_json()}};
   if (r.cpu < 0) missing["placement.pinned_cpu"] = r.not_pinned;
+  p["cluster"] = r.cluster.empty() ? ordered_json() : ordered_json(r.cluster);
+  if (r.cluster.empty()) missing["placement.cluster"] = "not asked for (--cluster)";
   p["allowed_cpus"] = topology().allowed_cpus;
   ordered_json clusters = ordered_json::array();
   for (const Cluster& cluster : topology().clusters)
-    clusters.push_back({{"cpus", cluster.cpus},
+    clusters.push_back({{"name", cluster.name.empty() ? ordered_json() : ordered_json(cluster.name)},
+                        {"cpus", cluster.cpus},
                         {"capacity", cluster.capacity > 0 ? ordered_json(cluster.capacity) : ordered_json()},
                         {"max_khz", cluster.max_khz > 0 ? ordered_json(cluster.max_khz) : ordered_json()}});
   p["clusters"] = std::move(clusters);
+  if (topology().clusters.front().name.empty()) missing["placement.clusters.name"] = "the cores do not tell";
   if (topology().clusters.front().capacity == 0) missing["placement.clusters.capacity"] = "the system does not tell";
   if (topology().clusters.front().max_khz == 0) missing["placement.clusters.max_khz"] = "no cpufreq in /sys";
   p["smt_siblings"] = r.before.siblings;

@@ -18,7 +18,8 @@ int chosen_cpu(const Context& context, const MeasuringOptions& options, const Sy
   if (options.no_pin)
     why = "not asked for (--no-pin)";
   else if (context.threads() > 1)
-    why = "several threads, left to the system";
+    why =
+        options.cluster.empty() ? "several threads, left to the system" : "several threads, on the CPUs of one cluster";
   if (!why.empty()) return -1;
   const int cpu = cpu_to_measure_on(files, topology(), allowed_cpus());
   if (cpu < 0) why = "the system does not tell which CPUs are allowed";
@@ -36,6 +37,35 @@ void add_measuring_options(CLI::App& command, MeasuringOptions& options) {
       ->capture_default_str();
   command.add_flag("--no-pin", options.no_pin,
                    "leave one thread to the system instead of holding it on the quietest of the fastest cores");
+  command
+      .add_option("--cluster", options.cluster,
+                  "of unequal cores, those to run on: big (the fastest), little (the slowest), a number from 0 (the "
+                  "fastest) or a core's name (cortex-a55)")
+      ->type_name("WHICH");
+}
+
+HeldCluster hold_cluster(const MeasuringOptions& options, int threads) {
+  HeldCluster held;
+  if (options.cluster.empty()) return held;
+  const std::vector<Cluster> clusters = clusters_within(topology(), allowed_cpus());
+  held.index = cluster_named(clusters, options.cluster);
+  if (held.index < 0) {
+    std::string there;
+    for (const Cluster& cluster : clusters)
+      there += fmt::format("{}{} ({})", there.empty() ? "" : ", ", &cluster - clusters.data(),
+                           cluster.name.empty() ? fmt::format("{} CPUs", cluster.cpus.size()) : cluster.name);
+    fail("--cluster", "'" + options.cluster + "'",
+         clusters.empty() ? "needs a system that tells its CPUs" : "must name one of this machine's: " + there,
+         ErrorCode::machine);
+  }
+  const std::vector<int>& cpus = clusters[static_cast<size_t>(held.index)].cpus;
+  if (threads > static_cast<int>(cpus.size()))
+    fail("--threads", std::to_string(threads),
+         fmt::format("must be at most {}, the CPUs of cluster '{}'", cpus.size(), options.cluster), ErrorCode::usage);
+  held.pin = std::make_unique<Pin>(cpus);
+  if (!held.pin->holds())
+    fail("--cluster", "'" + options.cluster + "'", "could not be held: the system refused", ErrorCode::machine);
+  return held;
 }
 
 bool CounterRecord::any() const {
@@ -64,6 +94,8 @@ Measurement::Measurement(Context& context, const MeasuringOptions& options, cons
     if (!energy_->usable()) energy_.reset();
   }
   record_.span.threads = context.threads();
+  record_.span.in_cluster = !options.cluster.empty();
+  record_.cluster = options.cluster;
   record_.span.mhz_before = settled_core_mhz();
   record_.before = read_conditions(files, record_.cpu);
   begin_ns_ = now_ns();

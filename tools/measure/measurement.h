@@ -19,10 +19,22 @@ namespace tally::tools {
 struct MeasuringOptions {
   std::string counters = "auto";  ///< auto, require, off
   bool no_pin = false;
+  std::string cluster = {};  ///< big, little, a number or a core's name; empty: the fastest
 };
 
-/// --counters and --no-pin.
+/// --counters, --no-pin and --cluster.
 void add_measuring_options(CLI::App& command, MeasuringOptions& options);
+
+/// The CPUs of one kind that --cluster names; nothing where it names none.
+struct HeldCluster {
+  int index = 0;             ///< among those that this process may use, the fastest first
+  std::unique_ptr<Pin> pin;  ///< null: left as it is
+};
+
+/// Holds the calling thread, and those that are started from now on, on the cluster that is asked for: before a model
+/// is loaded, for the threads of its pool. Throws Error(machine) on a cluster that this machine does not have,
+/// Error(usage) on more threads than it has CPUs.
+HeldCluster hold_cluster(const MeasuringOptions& options, int threads);
 
 /// What was found of the hardware's counters.
 struct CounterRecord {
@@ -40,6 +52,7 @@ struct CounterRecord {
 struct MeasurementRecord {
   int cpu = -1;            ///< held on this one; −1: on none
   std::string not_pinned;  ///< why on none; empty: it was held
+  std::string cluster;     ///< that --cluster asked for; empty: none
   Conditions before, after;
   MeasuredSpan span;
   Warmup warmup;

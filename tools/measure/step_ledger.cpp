@@ -105,7 +105,7 @@ StepLedger make_ledger(const LoadedModel& step, const LoadedModel& whole, const 
     ledger.growth_bytes += static_cast<int64_t>(buffer.growth);
     if (buffer.growth == 0) ledger.kept_bytes += static_cast<int64_t>(buffer.bytes);
   }
-  Measurement measurement(context, {"off", measuring.no_pin});
+  Measurement measurement(context, {"off", measuring.no_pin, measuring.cluster});
   const Warmup warmup = warm_up(context, options.warmup, options.warmup_seconds);
   ledger.steps = profile_steps(
       context, sequence.steps(), [&](int64_t k) { sequence.enter(k); }, options);

@@ -34,6 +34,7 @@ import lanes
 
 CORES = ("cortex-a53", "cortex-a55", "cortex-a72", "neoverse-n1")
 ITERATIONS = 100
+PACKAGES = {"llvm-mca-19": "llvm-19", "llvm-mc-19": "llvm-19", "qemu-aarch64": "qemu-user"}
 BRANCH = re.compile(r"^(?:b|bl|br|blr|ret|b\..*|cbn?z|tbn?z|svc)\b")
 # System registers, barriers and thread pointers are outside a throughput model; in a section they run a few times.
 UNMODELLED = re.compile(r"^(?:mrs|msr|svc|dmb|dsb|isb|hint|udf|ldxr|stxr|ldaxr|stlxr|dc|prfm|nop|yield|clrex)\b")
@@ -49,7 +50,7 @@ def tool(names, option):
         found = shutil.which(name)
         if found:
             return found
-    raise judge.Missing(f"none of {', '.join([option] if option else names)} is installed (Debian: llvm-19)")
+    raise judge.Missing(f"skipped, {option or names[0]} not found (Debian: {PACKAGES.get(names[0], names[0])})")
 
 
 def blocks_of(section, texts):
@@ -108,6 +109,12 @@ def fma_lanes(text):
     return count if kind == "fp32_fma" else 0
 
 
+def llvm_tools(options):
+    """(llvm-mc, llvm-mca). Newer versions than 19 would do; older ones model Neoverse N1 as a Cortex-A57."""
+    return (tool(["llvm-mc-19", "llvm-mc-20", "llvm-mc-21"], options.llvm_mc),
+            tool(["llvm-mca-19", "llvm-mca-20", "llvm-mca-21"], options.llvm_mca))
+
+
 def modelled(counts, functions_of, options):
     header = counts_file.read_header(counts)
     section = collections.Counter()
@@ -117,8 +124,7 @@ def modelled(counts, functions_of, options):
         sections += 1
     whole = counts_file.Section(0, executed=dict(section))
     texts = classify.disassemble(header.code, "aarch64", options.objdump)
-    mc, mca = tool(["llvm-mc-19", "llvm-mc-20", "llvm-mc"], options.llvm_mc), \
-        tool(["llvm-mca-19", "llvm-mca-20", "llvm-mca"], options.llvm_mca)
+    mc, mca = llvm_tools(options)
     llvm = disassembled({a: header.code[a] for a in whole.executed}, mc)
     blocks = blocks_of(whole, texts)
     bodies = [[llvm[a] for a in addresses if not UNMODELLED.match(texts[a])] for addresses, _ in blocks]
@@ -180,8 +186,25 @@ def table(result, loops):
                    f"{row['cycles']:8.2f} {row['share_of_peak'] or 0:8.2f}")
 
 
-def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def measured(program, options, scratch):
+    """The result of one run of `program`, a command line, under the emulator."""
+    llvm_tools(options)  # rather than miss them after a long run
+    emulator = tool(["qemu-aarch64"], None)
+    plugin = judge.find_built(options.plugin, "TALLY_QEMU_PLUGIN", "libtally_qemu_plugin.so")
+    counts, claims = os.path.join(scratch, "counts.txt"), os.path.join(scratch, "claims.jsonl")
+    command = [emulator, "-cpu", options.cpu, "-L", options.sysroot, "-plugin", f"{plugin},out={counts},memory=off",
+               *program, "--claims", claims]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    if done.returncode != 0:
+        raise Failed(f"exit code {done.returncode} of {' '.join(command)}\n{done.stderr[-2000:]}")
+    with open(claims, encoding="utf-8") as file:
+        anchor = json.loads(file.readline()).get("anchor")
+    return modelled(counts, classify.Functions(program[0], anchor), options)
+
+
+def add_options(parser):
+    """What every tool that models cycles takes."""
     parser.add_argument("--core", action="append", help=f"llvm's name of a core (default: {', '.join(CORES)})")
     parser.add_argument("--cpu", default="max", help="the emulator's CPU model")
     parser.add_argument("--sysroot", default="/usr/aarch64-linux-gnu")
@@ -189,6 +212,11 @@ def parse(arguments):
     parser.add_argument("--objdump")
     parser.add_argument("--llvm-mc")
     parser.add_argument("--llvm-mca")
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
     parser.add_argument("--loops", type=int, default=6, help="inner loops a core that the table shows")
     parser.add_argument("--format", choices=("table", "json"), default="table")
     parser.add_argument("program", nargs="+", metavar="-- PROGRAM [ARGUMENT]")
@@ -198,19 +226,8 @@ def parse(arguments):
 def main(arguments=None):
     options = parse(arguments)
     with tempfile.TemporaryDirectory(prefix="tally_cycles_") as scratch:
-        counts, claims = os.path.join(scratch, "counts.txt"), os.path.join(scratch, "claims.jsonl")
         try:
-            emulator = tool(["qemu-aarch64"], None)
-            plugin = judge.find_built(options.plugin, "TALLY_QEMU_PLUGIN", "libtally_qemu_plugin.so")
-            command = [emulator, "-cpu", options.cpu, "-L", options.sysroot, "-plugin", f"{plugin},out={counts},memory=off",
-                       *options.program, "--claims", claims]
-            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                  env={**os.environ, "OMP_NUM_THREADS": "1"})
-            if done.returncode != 0:
-                raise Failed(f"exit code {done.returncode} of {' '.join(command)}\n{done.stderr[-2000:]}")
-            with open(claims, encoding="utf-8") as file:
-                anchor = json.loads(file.readline()).get("anchor")
-            result = modelled(counts, classify.Functions(options.program[0], anchor), options)
+            result = measured(options.program, options, scratch)
         except judge.Missing as error:
             print(f"modelled_cycles.py: {error}", file=sys.stderr)
             return 4

@@ -17,7 +17,9 @@ onnx.checker and strict shape inference before it is written.
     mobilenet_v1_025_96_1000   3x96x96    the same layout with 1000 classes
     resnet18                   3x224x224  with BatchNormalization nodes, 1000 classes
     resnet18_folded            3x224x224  the same layout, batch norm folded
+    resnet18_64                3x64x64    folded, of smaller images: for runs under an emulator
     mlp_784_256_128_10         784        three fully connected layers
+    lstm_1_8, lstm_1_64, lstm_256_256     16 steps of an LSTM, inputs → units
     audio_lstm                 512x1      LSTM of 16 units and a fully connected layer, a sample
                                           a time step; a copy is in tools/models
 
@@ -141,8 +143,8 @@ def mobilenet_v1_025_96(classes, name):
     return g.classify(x, classes)
 
 
-def resnet18(name, folded):
-    g = RandomNet(name, (3, 224, 224))
+def resnet18(name, folded, size=224):
+    g = RandomNet(name, (3, size, size))
 
     def conv_norm(layer, x, outputs, kernel, stride, gain=1.0):
         pads = kernel // 2
@@ -184,6 +186,14 @@ def audio_lstm(steps=512, units=16):
     return g.finish(g.linear("out", x, units, 1))
 
 
+def lstm(inputs, units, steps=16):
+    g = RandomNet(f"lstm_{inputs}_{units}", (steps, inputs))
+    x = g.transpose("/Transpose", "input", [1, 0, 2])
+    weight, recurrence = g.draw((4 * units, inputs), 2 * inputs), g.draw((4 * units, units), 4 * units)
+    x = g.recurrent("/lstm/LSTM", x, weight, recurrence, g.near(0, 0.05, 8 * units))
+    return g.finish(g.squeeze("/lstm/Squeeze", x, 1))
+
+
 MODELS = {
     "caffe_lenet": caffe_lenet,
     "dscnn_kws": dscnn_kws,
@@ -192,7 +202,11 @@ MODELS = {
         mobilenet_v1_025_96, 1000, "mobilenet_v1_025_96_1000"),
     "resnet18": functools.partial(resnet18, "resnet18", False),
     "resnet18_folded": functools.partial(resnet18, "resnet18_folded", True),
+    "resnet18_64": functools.partial(resnet18, "resnet18_64", True, 64),
     "mlp_784_256_128_10": mlp_784_256_128_10,
+    "lstm_1_8": functools.partial(lstm, 1, 8),
+    "lstm_1_64": functools.partial(lstm, 1, 64),
+    "lstm_256_256": functools.partial(lstm, 256, 256),
     "audio_lstm": audio_lstm,
 }
 
