@@ -52,8 +52,8 @@ HeldCluster hold_cluster(const MeasuringOptions& options, int threads) {
   if (held.index < 0) {
     std::string there;
     for (const Cluster& cluster : clusters)
-      there += fmt::format("{}{} ({})", there.empty() ? "" : ", ", &cluster - clusters.data(),
-                           cluster.name.empty() ? fmt::format("{} CPUs", cluster.cpus.size()) : cluster.name);
+      there += formatted("{}{} ({})", there.empty() ? "" : ", ", &cluster - clusters.data(),
+                           cluster.name.empty() ? formatted("{} CPUs", cluster.cpus.size()) : cluster.name);
     fail("--cluster", "'" + options.cluster + "'",
          clusters.empty() ? "needs a system that tells its CPUs" : "must name one of this machine's: " + there,
          ErrorCode::machine);
@@ -61,7 +61,7 @@ HeldCluster hold_cluster(const MeasuringOptions& options, int threads) {
   const std::vector<int>& cpus = clusters[static_cast<size_t>(held.index)].cpus;
   if (threads > static_cast<int>(cpus.size()))
     fail("--threads", std::to_string(threads),
-         fmt::format("must be at most {}, the CPUs of cluster '{}'", cpus.size(), options.cluster), ErrorCode::usage);
+         formatted("must be at most {}, the CPUs of cluster '{}'", cpus.size(), options.cluster), ErrorCode::usage);
   held.pin = std::make_unique<Pin>(cpus);
   if (!held.pin->holds())
     fail("--cluster", "'" + options.cluster + "'", "could not be held: the system refused", ErrorCode::machine);
