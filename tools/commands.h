@@ -23,6 +23,7 @@ void add_fit(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
+void add_device(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
 
 }  // namespace tally::tools

@@ -52,4 +52,7 @@ class DocumentValue {
 /// than 64 deep or is no JSON, naming the place.
 nlohmann::json read_json(const std::filesystem::path& file);
 
+/// The same of text; `name`: what errors call it.
+nlohmann::json parse_json(const std::string& content, const std::string& name);
+
 }  // namespace tally::tools
