@@ -126,12 +126,13 @@ Report device_report(const std::vector<DeviceOutcome>& outcomes, const DeviceTas
                   {.key = "model", .title = "model", .unit = Unit::text, .shrink_to = 12},
                   {"executed_macs", "MACs", Unit::count},
                   {"median_ns", "median", Unit::ns},
-                  {.key = "file", .title = "file", .unit = Unit::text, .shrink_to = 30, .wraps = true}};
+                  csv_column("file")};
   for (const DeviceOutcome& outcome : outcomes) {
     if (!outcome.found.machine.empty()) report.parts.push_back({outcome.address, found_table(outcome, task)});
     for (const StoredRun& run : outcome.runs)
       runs.rows.push_back({outcome.name, run.model, run.macs ? Cell(*run.macs) : Cell(),
                            run.median_ns ? Cell(*run.median_ns) : Cell(), run.file.string()});
+    for (const StoredRun& run : outcome.runs) report.notes.push_back("- " + run.file.string());
   }
   if (!runs.rows.empty()) report.parts.push_back({"Stored here", std::move(runs)});
   if (emulates(task.through)) report.notes.push_back("- Emulated: counts are exact, times are n/a.");

@@ -13,6 +13,11 @@
 #include "tools/machine.h"
 #include "tools/screen.h"
 
+// All commands, or those that TALLY_COMMANDS of CMake chose.
+#if !defined(TALLY_COMMANDS)
+#define TALLY_COMMANDS "tools/commands.inc"
+#endif
+
 namespace {
 
 using tally::ErrorCode;
@@ -94,12 +99,9 @@ int main(int argc, char** argv) {
   return guarded(
       [&]() -> int {
         describe(app);
-        for (const auto add :
-             {tally::tools::add_run, tally::tools::add_verify, tally::tools::add_eval, tally::tools::add_estimate,
-              tally::tools::add_profile, tally::tools::add_bench, tally::tools::add_generate, tally::tools::add_explain,
-              tally::tools::add_compare, tally::tools::add_check, tally::tools::add_report, tally::tools::add_ops,
-              tally::tools::add_calibrate, tally::tools::add_fit, tally::tools::add_device, tally::tools::add_info})
-          add(app, action);
+#define TALLY_COMMAND(name) tally::tools::add_##name(app, action);
+#include TALLY_COMMANDS
+#undef TALLY_COMMAND
         try {
           std::vector<std::string> words = tally::tools::spelled_out(argc, argv);
           std::reverse(words.begin(), words.end());  // the order that CLI11 takes

@@ -1,5 +1,6 @@
 #include "tools/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -45,12 +46,16 @@ int64_t parse_quantity(const std::string& option, const std::string& text, int64
 }
 
 void add_output_options(CLI::App& command, OutputOptions& options) {
-  const std::map<std::string, Format> formats{
-      {"table", Format::table}, {"json", Format::json}, {"csv", Format::csv}, {"md", Format::md}};
-  command.add_option("--format", options.format, "table, json, csv or md (Markdown)")
+  constexpr std::pair<Format, const char*> kNames[] = {
+      {Format::table, "table"}, {Format::json, "json"}, {Format::csv, "csv"}, {Format::md, "md"}};
+  std::map<std::string, Format> formats;
+  for (const auto& [format, name] : kNames)
+    if (std::find(std::begin(kFormats), std::end(kFormats), format) != std::end(kFormats))
+      formats.emplace(name, format);
+  command.add_option("--format", options.format, formats.size() == 1 ? "json" : "table, json, csv or md (Markdown)")
       ->transform(CLI::Transformer(formats).description(""))
       ->type_name("FORMAT")
-      ->default_str("table");
+      ->default_str(kNames[static_cast<size_t>(kFormats[0])].second);
   command.add_option("--output", options.file, "write to FILE instead of standard output")->type_name("FILE");
   command.add_flag("-q,--quiet", options.quiet, "nothing on standard error, neither progress nor messages");
 }

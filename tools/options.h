@@ -13,8 +13,15 @@ namespace tally::tools {
 
 enum class Format { table, json, csv, md };
 
+/// Those of this build, the default first.
+#if defined(TALLY_ONLY_JSON)
+inline constexpr Format kFormats[] = {Format::json};
+#else
+inline constexpr Format kFormats[] = {Format::table, Format::json, Format::csv, Format::md};
+#endif
+
 struct OutputOptions {
-  Format format = Format::table;
+  Format format = kFormats[0];
   std::string file;  ///< empty: stdout
   bool quiet = false;
 };

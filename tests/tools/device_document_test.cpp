@@ -33,7 +33,7 @@ std::string profile(const std::string& more = "") {
 bool timed(const ordered_json& json) {
   if (json.is_object())
     for (const auto& [key, value] : json.items())
-      if ((key == "measured" && !value.is_null()) || timed(value)) return true;
+      if (key != "missing" && ((key == "measured" && !value.is_null()) || timed(value))) return true;
   if (json.is_array())
     for (const ordered_json& value : json)
       if (timed(value)) return true;
@@ -87,7 +87,7 @@ TEST_CASE("what is no answer of tally is an error of the device") {
       CHECK(false);
     } catch (const Error& e) {
       CHECK(e.code == ErrorCode::machine);
-      CHECK(std::string(e.what()).find("answer of device 'pi4'") == 0);
+      CHECK(std::string(e.what()).find("answer of device 'pi4'") != std::string::npos);
     }
   }
 }
