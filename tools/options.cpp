@@ -6,6 +6,7 @@
 
 #include "tally/engine/error.h"
 #include "tally/engine/isa_choice.h"
+#include "tools/decimal.h"
 
 namespace tally::tools {
 
@@ -29,10 +30,10 @@ int64_t parse_quantity(const std::string& option, const std::string& text, int64
   const auto refuse = [&]() -> int64_t {
     fail(option, "'" + text + "'", "must be a number >= 0, with K, M, G or T for its size if wanted", ErrorCode::usage);
   };
-  double number = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || !std::isfinite(number) || number < 0) return refuse();
-  std::string_view suffix(stop, static_cast<size_t>(text.data() + text.size() - stop));
+  const std::optional<Decimal> decimal = decimal_at_start(text);
+  if (!decimal || decimal->value < 0) return refuse();
+  double number = decimal->value;
+  std::string_view suffix = decimal->rest;
   if (!suffix.empty() && (suffix.back() == 'B' || suffix.back() == 'b')) suffix.remove_suffix(1);
   if (!suffix.empty() && suffix.back() == 'i') suffix.remove_suffix(1);
   constexpr std::string_view kSuffixes = "kmgt";

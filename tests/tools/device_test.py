@@ -119,6 +119,7 @@ class Ssh(Case):
         for command in (["report", lenet, lstm, "-o", self.work / "x.html"], ["compare", lenet, lenet]):
             again = subprocess.run([*EMULATOR, TALLY, *map(str, command)], capture_output=True, text=True)
             self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertIn(lenet.parent.name, (self.work / "x.html").read_text(encoding="utf-8"))
 
     def test_bench_has_a_name_of_its_own(self):
         done = self.ssh("--bench", LENET, "--format", "json", "--", "--repeats", "5", "--seconds", "0")

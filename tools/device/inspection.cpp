@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <sstream>
 
 #include "tally/platforms/conditions.h"
 #include "tally/platforms/system_files.h"
+#include "tools/decimal.h"
 #include "tools/numbers.h"
 
 namespace tally::tools {
@@ -37,13 +37,6 @@ std::optional<uint32_t> flags_in(const std::string& text) {
   const char* first = text.data() + start + 2;
   const auto [stop, error] = std::from_chars(first, text.data() + text.size(), flags, 16);
   return error == std::errc() ? std::optional(flags) : std::nullopt;
-}
-
-std::optional<double> decimal_in(const std::string& text) {
-  char* end = nullptr;
-  const double number = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || !(number >= 0 && number < 1e9)) return std::nullopt;
-  return number;
 }
 
 /// Zones tell thousandths of a degree, some whole degrees; what no sensor can mean is left out.
