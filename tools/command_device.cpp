@@ -134,7 +134,8 @@ Report device_report(const std::vector<DeviceOutcome>& outcomes, const DeviceTas
                            run.median_ns ? Cell(*run.median_ns) : Cell(), run.file.string()});
     for (const StoredRun& run : outcome.runs) report.notes.push_back("- " + run.file.string());
   }
-  if (!runs.rows.empty()) report.parts.push_back({"Stored here", std::move(runs)});
+  if (runs.rows.empty()) return report;
+  report.parts.push_back({"Stored here", std::move(runs)});
   if (emulates(task.through)) report.notes.push_back("- Emulated: counts are exact, times are n/a.");
   return report;
 }

@@ -51,12 +51,12 @@ void add_output_options(CLI::App& command, OutputOptions& options) {
       {Format::table, "table"}, {Format::json, "json"}, {Format::csv, "csv"}, {Format::md, "md"}};
   std::map<std::string, Format> formats;
   for (const auto& [format, name] : kNames)
-    if (std::find(std::begin(kFormats), std::end(kFormats), format) != std::end(kFormats))
+    if (std::find(std::begin(kReportFormats), std::end(kReportFormats), format) != std::end(kReportFormats))
       formats.emplace(name, format);
   command.add_option("--format", options.format, formats.size() == 1 ? "json" : "table, json, csv or md (Markdown)")
       ->transform(CLI::Transformer(formats).description(""))
       ->type_name("FORMAT")
-      ->default_str(kNames[static_cast<size_t>(kFormats[0])].second);
+      ->default_str(kNames[static_cast<size_t>(kReportFormats[0])].second);
   command.add_option("--output", options.file, "write to FILE instead of standard output")->type_name("FILE");
   command.add_flag("-q,--quiet", options.quiet, "nothing on standard error, neither progress nor messages");
 }

@@ -15,13 +15,13 @@ enum class Format { table, json, csv, md };
 
 /// Those of this build, the default first.
 #if defined(TALLY_ONLY_JSON)
-inline constexpr Format kFormats[] = {Format::json};
+inline constexpr Format kReportFormats[] = {Format::json};
 #else
-inline constexpr Format kFormats[] = {Format::table, Format::json, Format::csv, Format::md};
+inline constexpr Format kReportFormats[] = {Format::table, Format::json, Format::csv, Format::md};
 #endif
 
 struct OutputOptions {
-  Format format = kFormats[0];
+  Format format = kReportFormats[0];
   std::string file;  ///< empty: stdout
   bool quiet = false;
 };
