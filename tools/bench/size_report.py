@@ -48,7 +48,7 @@ def floor_of(source):
                               ("C library", ("libc.a", "libm", "libpthread", "libdl", "librt", "libz"))):
         if name.startswith(prefixes):
             return library
-    return "C library" if re.search(r"/crt[^/]*\.o$", source) else "compiler" if "crt" in name else "other"
+    return "C library" if re.search(r"/crt[^/]*\.o$", source) else "other"
 
 
 def kind_of(section):
