@@ -3,13 +3,20 @@
 #include <algorithm>
 #include <string_view>
 
+// cmake/operators.cmake: all rows, or those that TALLY_OPERATORS chose.
+#if defined(TALLY_CHOSEN_LAYERS)
+#define TALLY_LAYERS "tally/chosen_layers.inc"
+#else
+#define TALLY_LAYERS "tally/layers/list.inc"
+#endif
+
 namespace tally {
 
 class Rewriter;
 
 #define TALLY_LAYER(op, first, last, maker) std::unique_ptr<Layer> maker(const Node& node);
 #define TALLY_RULE(stage, rule) bool rule(Rewriter& rewriter, int index);
-#include "tally/layers/list.inc"
+#include TALLY_LAYERS
 #undef TALLY_LAYER
 #undef TALLY_RULE
 
@@ -18,7 +25,7 @@ namespace {
 constexpr SupportedOperator kSupported[] = {
 #define TALLY_LAYER(op, first, last, maker) {#op, first, last},
 #define TALLY_RULE(stage, rule)
-#include "tally/layers/list.inc"
+#include TALLY_LAYERS
 #undef TALLY_LAYER
 #undef TALLY_RULE
 };
@@ -27,7 +34,7 @@ constexpr SupportedOperator kSupported[] = {
 constexpr std::unique_ptr<Layer> (*kMakers[])(const Node& node) = {
 #define TALLY_LAYER(op, first, last, maker) maker,
 #define TALLY_RULE(stage, rule)
-#include "tally/layers/list.inc"
+#include TALLY_LAYERS
 #undef TALLY_LAYER
 #undef TALLY_RULE
 };
@@ -42,7 +49,7 @@ constexpr ExcludedOperator kExcluded[] = {
 constexpr RewriteRule kRules[] = {
 #define TALLY_LAYER(op, first, last, maker)
 #define TALLY_RULE(stage, rule) {rule, stage},
-#include "tally/layers/list.inc"
+#include TALLY_LAYERS
 #undef TALLY_LAYER
 #undef TALLY_RULE
     {}};

@@ -25,5 +25,25 @@ need_packages() {
   "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
+# need_idle_server_packages NAME...: the same for packages that bring a server, which is kept from starting. On a machine
+# that boots services it would start later, so there nothing is installed, and the tests that want it say so.
+need_idle_server_packages() {
+  if [[ -d /run/systemd/system ]]; then
+    echo "scripts: $* left to you, since a server would start with this machine; tests without it are skipped" >&2
+    return
+  fi
+  local policy=/usr/sbin/policy-rc.d as_root=()
+  ((EUID == 0)) || as_root=(sudo)
+  if [[ -e $policy ]]; then
+    need_packages "$@"
+    return
+  fi
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+  local status=0
+  need_packages "$@" || status=$?
+  "${as_root[@]}" rm -f "$policy"
+  return "$status"
+}
+
 build_packages=(g++ cmake ninja-build libxsimd-dev libprotozero-dev)
 program_packages=(libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev)

@@ -3,33 +3,25 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "tally/engine/error.h"
 #include "tools/commands/commands.h"
+#include "tools/device/device_words.h"
+#include "tools/output/exit_code.h"
 #include "tools/output/machine.h"
 #include "tools/output/screen.h"
+
+// All commands, or those that TALLY_COMMANDS of CMake chose.
+#if !defined(TALLY_COMMANDS)
+#define TALLY_COMMANDS "tools/commands/commands.inc"
+#endif
 
 namespace {
 
 using tally::ErrorCode;
-
-enum ExitCode { kDone = 0, kUsage = 2, kBadInput = 3, kMachine = 4, kInternal = 5 };
-
-int exit_code(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::usage:
-      return kUsage;
-    case ErrorCode::model:
-    case ErrorCode::limit:
-      return kBadInput;
-    case ErrorCode::machine:
-      return kMachine;
-    case ErrorCode::internal:
-      break;
-  }
-  return kInternal;
-}
+using tally::tools::exit_code, tally::tools::kBadInput, tally::tools::kInternal, tally::tools::kUsage;
 
 void describe(CLI::App& app) {
   app.set_version_flag("--version", tally::tools::version_text, "version, compiler, flags and instruction sets");
@@ -107,14 +99,13 @@ int main(int argc, char** argv) {
   return guarded(
       [&]() -> int {
         describe(app);
-        for (const auto add :
-             {tally::tools::add_run, tally::tools::add_verify, tally::tools::add_eval, tally::tools::add_estimate,
-              tally::tools::add_profile, tally::tools::add_bench, tally::tools::add_generate, tally::tools::add_explain,
-              tally::tools::add_compare, tally::tools::add_check, tally::tools::add_report, tally::tools::add_ops,
-              tally::tools::add_calibrate, tally::tools::add_fit, tally::tools::add_info})
-          add(app, action);
+#define TALLY_COMMAND(name) tally::tools::add_##name(app, action);
+#include TALLY_COMMANDS
+#undef TALLY_COMMAND
         try {
-          app.parse(argc, argv);
+          std::vector<std::string> words = tally::tools::spelled_out(argc, argv);
+          std::reverse(words.begin(), words.end());  // the order that CLI11 takes
+          app.parse(std::move(words));
         } catch (const CLI::ParseError& e) {
           if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
           const auto chosen = app.get_subcommands();

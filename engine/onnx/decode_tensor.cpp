@@ -310,6 +310,7 @@ Tensor decode_elements(data_view message, const Header& h, Reading& reading) {
 
   if (h.external) {
     check_external(h, described);
+    if (reading.options.external_files != nullptr) reading.options.external_files->insert(h.location);
     return reading.options.weights ? read_external(h, described, reading) : described;
   }
   if (!reading.options.weights && elements != 0 && left_out(h)) return described;

@@ -1,7 +1,9 @@
 #pragma once
 #include <cstddef>
 #include <filesystem>
+#include <set>
 #include <span>
+#include <string>
 
 #include "tally/engine/graph.h"
 #include "tally/engine/opsets.h"
@@ -15,6 +17,8 @@ struct ReadOptions {
   static constexpr int64_t kSmallTensor = 4096;
   /// Bound of what reading may allocate: the file's bytes, tensors and the graph itself.
   size_t max_bytes = size_t{2} << 30;
+  /// Where not null: the places of external data, as the model names them below its folder, are added.
+  std::set<std::string>* external_files = nullptr;
 };
 
 /// The graph of an ONNX model: nodes in topological order, Constant nodes and sparse tensors as initialisers, calls of

@@ -289,6 +289,18 @@ TEST_CASE("without weights: shapes of large tensors, values of small ones") {
   CHECK_FALSE(g.initializers.at("e").has_data());
 }
 
+TEST_CASE("the places of external data are told, without the files") {
+  const Message first = external_tensor("e", {4}, "data/none.bin"), second = external_tensor("f", {1}, "data/none.bin");
+  std::set<std::string> places;
+  tally::ReadOptions options;
+  options.weights = false;
+  options.external_files = &places;
+  read(model(relu_graph().message(5, first).message(5, second)), {}, options);
+  CHECK(places == std::set<std::string>{"data/none.bin"});
+  CHECK_THROWS_AS(read(model(relu_graph().message(5, external_tensor("g", {1}, "../x"))), {}, options), tally::Error);
+  CHECK(places.size() == 1);
+}
+
 TEST_CASE("weights left out: shapes alone, where no values are asked for") {
   tally::ReadOptions options;
   options.weights = false;

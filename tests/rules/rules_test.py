@@ -4,6 +4,7 @@ import pathlib
 import tempfile
 import unittest
 
+import android_symbols
 import file_length
 import floors
 import isa_symbols
@@ -93,6 +94,14 @@ class IsaSymbols(unittest.TestCase):
         for symbol in ("expf", "tanhf", "fmaf", "sqrtf", "lrintf", "floor", "erff"):
             with self.subTest(symbol=symbol):
                 self.assertEqual(len(isa_symbols.broken("scalar", f"                 U {symbol}")), 1)
+
+
+class AndroidSymbols(unittest.TestCase):
+    def test_what_bionic_lacks_is_found(self):
+        listing = "threads.o:\n                 U aligned_alloc@GLIBC_2.16\n                 U posix_memalign\n0000 T glob\n" \
+                  "                 U pthread_setaffinity_np"
+        self.assertEqual(android_symbols.broken(listing), ["aligned_alloc: API level 28",
+                                                           "pthread_setaffinity_np: not in bionic"])
 
 
 class FileLength(unittest.TestCase):

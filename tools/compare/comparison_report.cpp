@@ -94,7 +94,7 @@ Table difference_table(const Comparison& comparison, size_t most) {
 
 std::string described(const char* side, const Recording& r) {
   std::string words = formatted("{}: {}", side, r.file);
-  for (const std::string& part : {r.model, r.cpu, r.isa})
+  for (const std::string& part : {r.model, r.device, r.cpu, r.isa})
     if (!part.empty()) words += " · " + part;
   if (r.threads) words += formatted(" · {} thread{}", *r.threads, *r.threads == 1 ? "" : "s");
   return words;

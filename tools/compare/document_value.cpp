@@ -92,6 +92,10 @@ json read_json(const std::filesystem::path& file) {
   std::string content(static_cast<size_t>(bytes), '\0');
   in.seekg(0);
   if (!in.read(content.data(), bytes)) fail(name, "cannot be read", "must be readable");
+  return parse_json(content, name);
+}
+
+json parse_json(const std::string& content, const std::string& name) {
   const json::parser_callback_t depth_check = [&](int depth, json::parse_event_t, json&) {
     if (depth > kDeepest) fail(name, tally::text("nested ", depth, " deep"), tally::text("must be at most ", kDeepest));
     return true;

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "nlohmann/json.hpp"
+#include "nlohmann/json_fwd.hpp"
 
 namespace tally::tools {
 
@@ -51,5 +51,8 @@ class DocumentValue {
 /// The JSON value that a file holds. Throws Error(model) where it cannot be read, is longer than 64 MiB, is nested more
 /// than 64 deep or is no JSON, naming the place.
 nlohmann::json read_json(const std::filesystem::path& file);
+
+/// The same of text; `name`: what errors call it.
+nlohmann::json parse_json(const std::string& content, const std::string& name);
 
 }  // namespace tally::tools

@@ -151,6 +151,7 @@ void read_head(Recording& recording, const DocumentValue& document) {
   recording.model_bytes = model["bytes"].integer();
   recording.cpu = machine["cpu"].words();
   recording.system = machine["system"].words();
+  recording.device = document["device"]["name"].words();
   recording.isa = machine["isa"].words();
   recording.threads = document["threads"].integer();
   recording.clock_source = document["clock_source"].words();

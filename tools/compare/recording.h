@@ -75,6 +75,7 @@ struct Recording {
   RecordingKind kind = RecordingKind::profile;
   std::string file;  ///< where it was read from
   std::string model, model_path, sha256, cpu, system, isa, version, clock_source;
+  std::string device;  ///< where `tally device` ran it; empty: it was not that
   std::optional<int64_t> threads, model_bytes;
   std::vector<RecordedLayer> layers;
   RecordedLayer totals;

@@ -1,7 +1,6 @@
 #include "tools/estimate/what_if.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -9,6 +8,7 @@
 #include "tally/engine/error.h"
 #include "tools/estimate/counted_node.h"
 #include "tools/estimate/storage.h"
+#include "tools/input/decimal.h"
 
 namespace tally::tools {
 
@@ -183,11 +183,9 @@ class Variant {
 }
 
 double parse_share(const std::string& item, const std::string& text) {
-  double share = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), share);
-  if (error != std::errc() || stop != text.data() + text.size() || !(share > 0 && share < 1))
-    refuse(item, "must be a share between 0 and 1");
-  return share;
+  const std::optional<double> share = decimal_in(text);
+  if (!share || !(*share > 0 && *share < 1)) refuse(item, "must be a share between 0 and 1");
+  return *share;
 }
 
 WhatIf parse_change(const std::string& item) {

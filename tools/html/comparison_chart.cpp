@@ -42,7 +42,7 @@ DataTable overview_table(const std::vector<Recording>& recordings, const std::ve
     table.rows.push_back({{letter_of(i) + " " + r.file, static_cast<double>(i)},
                           words_cell(std::string(name_of(r.kind))),
                           words_cell(r.model),
-                          words_cell(r.cpu),
+                          words_cell(r.device.empty() ? r.cpu : r.device + " · " + r.cpu),
                           words_cell(setting_of(r)),
                           time_cell(time_of(r)),
                           count_cell(macs),
@@ -64,7 +64,10 @@ void write_times(Markup& out, const std::vector<Recording>& recordings, const st
     const std::string name = formatted("{} {} {}: {}", letter_of(i), name_of(r.kind), r.model, words);
     out.open("div", {{"class", "stack"}});
     out.open("span", {{"class", "what"}}).leaf("b", letter_of(i)).leaf("span", formatted(" {}", name_of(r.kind)));
-    out.leaf("span", " " + setting_of(r) + (r.cpu.empty() ? "" : " · " + r.cpu), {{"class", "aside"}}).close();
+    out.leaf("span",
+             " " + setting_of(r) + (r.device.empty() ? "" : " · " + r.device) + (r.cpu.empty() ? "" : " · " + r.cpu),
+             {{"class", "aside"}})
+        .close();
     out.leaf("span", words, {{"class", "figure"}});
     draw_bar(out, name, {{0, *time_of(r) / most, name, letter_of(i), formatted("c{}", i % 8 + 1)}});
     out.close();

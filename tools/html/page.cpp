@@ -81,7 +81,7 @@ void write_facts(Markup& out, const Recording& r) {
 void write_head(Markup& out, const Recording& r, size_t index) {
   out.open("section", {{"id", formatted("document-{}", index + 1)}}).leaf("h2", title_of(r));
   std::string where = r.file;
-  for (const std::string& part : {r.model_path, r.cpu, r.system, r.isa})
+  for (const std::string& part : {r.model_path, r.device, r.cpu, r.system, r.isa})
     if (!part.empty()) where += " · " + part;
   if (r.threads) where += formatted(" · {} thread{}", *r.threads, *r.threads == 1 ? "" : "s");
   out.leaf("p", where, {{"class", "where"}});

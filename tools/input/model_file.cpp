@@ -8,17 +8,13 @@ namespace tally::tools {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-std::string name_of_file(const fs::path& file) {
+std::string name_of_model(const fs::path& file) {
   const std::string stem = file.stem().string();
   if (stem != "model") return stem;
   std::error_code ignored;
   const std::string folder = fs::absolute(file, ignored).parent_path().filename().string();
   return folder.empty() ? stem : folder;
 }
-
-}  // namespace
 
 fs::path find_model(const std::string& argument) {
   const fs::path path(argument);
@@ -35,7 +31,7 @@ fs::path find_model(const std::string& argument) {
 
 LoadedModel load_model(const std::string& argument, const LoadOptions& options) {
   const fs::path file = find_model(argument);
-  return {file, Model::load(file, options), name_of_file(file)};
+  return {file, Model::load(file, options), name_of_model(file)};
 }
 
 std::string declared_shape(const ValueInfo& value) {

@@ -10,11 +10,14 @@ namespace tally::tools {
 /// Error(model) where there is none.
 std::filesystem::path find_model(const std::string& argument);
 
+/// What a model is called: its file's stem, or its folder's name where that is "model".
+std::string name_of_model(const std::filesystem::path& file);
+
 /// A model and the file it came from.
 struct LoadedModel {
   std::filesystem::path file;
   Model model;
-  std::string name;  ///< the file's stem, or the folder's name where that is "model"
+  std::string name;  ///< see name_of_model()
 };
 
 LoadedModel load_model(const std::string& argument, const LoadOptions& options);

@@ -8,6 +8,7 @@
 #include "CLI/CLI.hpp"
 #include "tally/engine/error.h"
 #include "tally/engine/isa_choice.h"
+#include "tools/input/decimal.h"
 
 namespace tally::tools {
 
@@ -31,10 +32,10 @@ int64_t parse_quantity(const std::string& option, const std::string& text, int64
   const auto refuse = [&]() -> int64_t {
     fail(option, "'" + text + "'", "must be a number >= 0, with K, M, G or T for its size if wanted", ErrorCode::usage);
   };
-  double number = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || !std::isfinite(number) || number < 0) return refuse();
-  std::string_view suffix(stop, static_cast<size_t>(text.data() + text.size() - stop));
+  const std::optional<Decimal> decimal = decimal_at_start(text);
+  if (!decimal || decimal->value < 0) return refuse();
+  double number = decimal->value;
+  std::string_view suffix = decimal->rest;
   if (!suffix.empty() && (suffix.back() == 'B' || suffix.back() == 'b')) suffix.remove_suffix(1);
   if (!suffix.empty() && suffix.back() == 'i') suffix.remove_suffix(1);
   constexpr std::string_view kSuffixes = "kmgt";
@@ -48,12 +49,16 @@ int64_t parse_quantity(const std::string& option, const std::string& text, int64
 }
 
 void add_output_options(CLI::App& command, OutputOptions& options) {
-  const std::map<std::string, Format> formats{
-      {"table", Format::table}, {"json", Format::json}, {"csv", Format::csv}, {"md", Format::md}};
-  command.add_option("--format", options.format, "table, json, csv or md (Markdown)")
+  constexpr std::pair<Format, const char*> kNames[] = {
+      {Format::table, "table"}, {Format::json, "json"}, {Format::csv, "csv"}, {Format::md, "md"}};
+  std::map<std::string, Format> formats;
+  for (const auto& [format, name] : kNames)
+    if (std::find(std::begin(kReportFormats), std::end(kReportFormats), format) != std::end(kReportFormats))
+      formats.emplace(name, format);
+  command.add_option("--format", options.format, formats.size() == 1 ? "json" : "table, json, csv or md (Markdown)")
       ->transform(CLI::Transformer(formats).description(""))
       ->type_name("FORMAT")
-      ->default_str("table");
+      ->default_str(kNames[static_cast<size_t>(kReportFormats[0])].second);
   command.add_option("--output", options.file, "write to FILE instead of standard output")->type_name("FILE");
   command.add_flag("-q,--quiet", options.quiet, "nothing on standard error, neither progress nor messages");
 }

@@ -12,12 +12,23 @@ namespace CLI {
 class App;
 }
 
+namespace CLI {
+class App;
+}
+
 namespace tally::tools {
 
 enum class Format { table, json, csv, md };
 
+/// Those of this build, the default first.
+#if defined(TALLY_ONLY_JSON)
+inline constexpr Format kReportFormats[] = {Format::json};
+#else
+inline constexpr Format kReportFormats[] = {Format::table, Format::json, Format::csv, Format::md};
+#endif
+
 struct OutputOptions {
-  Format format = Format::table;
+  Format format = kReportFormats[0];
   std::string file;  ///< empty: stdout
   bool quiet = false;
 };

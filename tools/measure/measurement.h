@@ -14,6 +14,10 @@ namespace CLI {
 class App;
 }
 
+namespace CLI {
+class App;
+}
+
 namespace tally::tools {
 
 struct MeasuringOptions {

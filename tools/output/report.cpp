@@ -46,6 +46,15 @@ std::string Report::as_csv() const {
   return text;
 }
 
+#if defined(TALLY_ONLY_JSON)
+
+void write_report(const Report&, const std::function<nlohmann::ordered_json()>& document,
+                  const OutputOptions& options) {
+  write_data(as_text(document()), options.file);
+}
+
+#else
+
 void write_report(const Report& report, const std::function<nlohmann::ordered_json()>& document,
                   const OutputOptions& options) {
   switch (options.format) {
@@ -61,5 +70,7 @@ void write_report(const Report& report, const std::function<nlohmann::ordered_js
   const bool to_file = !options.file.empty();
   write_data(report.as_text(to_file ? 100 : table_width(), to_file ? Emphasis{} : stdout_emphasis()), options.file);
 }
+
+#endif
 
 }  // namespace tally::tools

@@ -11,7 +11,8 @@
 //   tally-counts 1 TARGET PRODUCER    first line; TARGET x86_64 | aarch64 | arm, PRODUCER qemu | single_step
 //   section K                         a section was left; K = 0, 1, 2, … in the order of execution
 //   i ADDR HEXBYTES [MNEMONIC]        the machine code at ADDR, in memory order; once in the file, before its first x.
-//                                     MNEMONIC (arm only): what the emulator's disassembler calls it, ? if it is silent;
+//                                     MNEMONIC (arm only): what the emulator's disassembler calls it, ? if it is
+// silent;
 //                                     it tells A32 code from Thumb
 //   x ADDR COUNT                      the instruction at ADDR executed COUNT times in section K; the markers are not counted
 //   l LINE BYTES [N]                  N (1 if absent) consecutive 64-byte lines from address LINE on had BYTES loaded, each
@@ -122,7 +123,8 @@ static void grow_slots(void) {
   slot_count = size;
 }
 
-// The first word of what the emulator's disassembler says, in 7.2 by the state of the CPU that is about to run the block.
+// The first word of what the emulator's disassembler says, in 7.2 by the state of the CPU that is about to run the
+// block.
 static void take_mnemonic(Instruction* instruction, const struct qemu_plugin_insn* insn) {
   char* text = qemu_plugin_insn_disas(insn);
   size_t n = text ? strcspn(text, " \t\n") : 0;
