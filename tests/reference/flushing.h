@@ -1,7 +1,7 @@
 #pragma once
-// Denormal numbers. NEON of 32-bit ARM has no mode that knows them: it takes denormal operands for zeros of their sign and
-// gives such zeros for denormal results. Its scalar unit, which divides and takes roots for it, keeps them, and so does
-// what only moves. To a test a denormal and zero are the same number there.
+// Denormal numbers. NEON of 32-bit ARM has no mode that knows them: it takes denormal operands for zeros of their sign
+// and gives such zeros for denormal results. Its scalar unit, which divides and takes roots for it, keeps them, and so
+// does what only moves. To a test a denormal and zero are the same number there.
 #include <cfloat>
 #include <cmath>
 
