@@ -123,8 +123,7 @@ static void grow_slots(void) {
   slot_count = size;
 }
 
-// The first word of what the emulator's disassembler says, in 7.2 by the state of the CPU that is about to run the
-// block.
+// The first word of the emulator's disassembly, which goes by the state of the CPU that is about to run the block.
 static void take_mnemonic(Instruction* instruction, const struct qemu_plugin_insn* insn) {
   char* text = qemu_plugin_insn_disas(insn);
   size_t n = text ? strcspn(text, " \t\n") : 0;
