@@ -122,31 +122,57 @@ struct GemmSums : TileSums<F, NV, MR, kGemmSets<MR * NV>> {
   using Blocks = typename F::Blocks;
   static constexpr int kRow = NV * F::kLanes;
   static constexpr int kBlock = Blocks::kSteps * F::kStep;  ///< depth elements
-  static constexpr bool kBlocked = kBlock > 0 && MR > 1;    ///< a single row gains nothing: its loads are weights
+  static constexpr bool kInOrder = kLoadsInGroups<typename F::FloatArch>;
+  static constexpr bool kBlocked = kBlock > 0 && MR > 1;  ///< a single row gains nothing: its loads are weights
+  /// Steps of an iteration: a multiple of the sets; for a single row with loads in groups as many as registers hold.
+  static constexpr int kUnrolled = !kInOrder || MR > 1 || kSets > 4 ? kSets : NV > 5 ? 2 : 4;
 
-  /// One depth step into set u. Every element of A and every vector of weights is loaded once: pinned where it is used
-  /// again, because gcc 12 would fold the load into each use.
-  template <class LoadFactor>
-  TALLY_INLINE void step(int u, const typename F::Storage* w, LoadFactor load_factor) {
-    typename F::Weights weights[NV];
-    constexpr bool kAhead = MR > 1 || Blocks::kSteps > 0;  // in groups where order matters (order.h)
-    if constexpr (kAhead) {
+  /// `steps` depth steps from w on, into all sets by turns. Every element of A and every vector of weights is loaded
+  /// once: pinned where it is used again, because gcc 12 would fold the load into each use. Where order matters
+  /// (order.h) all loads come first. load_factor(u, r): step u of row r.
+  template <int steps, class LoadFactor>
+  TALLY_INLINE void run_steps(const typename F::Storage* w, LoadFactor load_factor) {
+    if constexpr (kInOrder) {
+      typename F::Weights weights[steps][NV];
+      typename F::Factor factors[steps][MR];
       TALLY_UNROLL
-      for (int v = 0; v < NV; ++v) {
-        weights[v] = F::load_weights(w + v * F::kLanes * F::kStep);
-        F::pin_weights(weights[v]);
+      for (int u = 0; u < steps; ++u) {
+        TALLY_UNROLL
+        for (int v = 0; v < NV; ++v) F::pin_weights(weights[u][v] = load_weights(w, u, v));
+        TALLY_UNROLL
+        for (int r = 0; r < MR; ++r) F::pin_factor(factors[u][r] = load_factor(u, r));
       }
-    }
-    TALLY_UNROLL
-    for (int r = 0; r < MR; ++r) {
-      auto factor = load_factor(r);
-      if constexpr (NV > 1) F::pin_factor(factor);
+      asm volatile("");
       TALLY_UNROLL
-      for (int v = 0; v < NV; ++v) {
-        if constexpr (!kAhead) weights[v] = F::load_weights(w + v * F::kLanes * F::kStep);
-        sum[u][r][v] = F::step(sum[u][r][v], factor, weights[v]);
+      for (int i = 0; i < steps * MR * NV; ++i) {
+        const int u = i / (MR * NV), r = i / NV % MR, v = i % NV;
+        typename F::Acc& acc = sum[u % kSets][r][v];
+        acc = F::step(acc, factors[u][r], weights[u][v]);
       }
+      asm volatile("");
+    } else {
+      repeat<steps>([&](int u) TALLY_LAMBDA {
+        typename F::Weights weights[NV];
+        if constexpr (MR > 1) {
+          TALLY_UNROLL
+          for (int v = 0; v < NV; ++v) F::pin_weights(weights[v] = load_weights(w, u, v));
+        }
+        TALLY_UNROLL
+        for (int r = 0; r < MR; ++r) {
+          auto factor = load_factor(u, r);
+          if constexpr (NV > 1) F::pin_factor(factor);
+          TALLY_UNROLL
+          for (int v = 0; v < NV; ++v) {
+            if constexpr (MR == 1) weights[v] = load_weights(w, u, v);
+            typename F::Acc& acc = sum[u % kSets][r][v];
+            acc = F::step(acc, factor, weights[v]);
+          }
+        }
+      });
     }
+  }
+  static TALLY_INLINE typename F::Weights load_weights(const typename F::Storage* w, int u, int v) {
+    return F::load_weights(w + (u * NV + v) * F::kLanes * F::kStep);
   }
 
   /// `blocks` times kBlock depth elements from `offset` (bytes from the rows) and w on; both move on, `left` falls by
@@ -216,23 +242,22 @@ struct GemmSums : TileSums<F, NV, MR, kGemmSets<MR * NV>> {
         if (length & kBlock) run_blocks<1>(row, offset, w, left);
         i += static_cast<int64_t>(length / kBlock * kBlock);
       }
-      if constexpr (kSets > 1) {
-        for (; i + kSets * F::kStep <= end; i += kSets * F::kStep) {
+      if constexpr (kUnrolled > 1) {
+        for (; i + kUnrolled * F::kStep <= end; i += kUnrolled * F::kStep) {
           hide(i);
-          repeat<kSets>([&](int u) TALLY_LAMBDA {
-            step(u, w, [&](int r) TALLY_LAMBDA { return F::factor(row[r] + i + u * F::kStep); });
-            w += kRow * F::kStep;
-          });
+          run_steps<kUnrolled>(w, [&](int u, int r) TALLY_LAMBDA { return F::factor(row[r] + i + u * F::kStep); });
+          w += kUnrolled * kRow * F::kStep;
         }
       }
       for (; i + F::kStep <= end; i += F::kStep) {
         hide(i);
-        step(0, w, [&](int r) TALLY_LAMBDA { return F::factor(row[r] + i); });
+        run_steps<1>(w, [&](int, int r) TALLY_LAMBDA { return F::factor(row[r] + i); });
         w += kRow * F::kStep;
       }
       if constexpr (F::kStep > 1) {
         if (i < end)
-          step(0, w, [&](int r) TALLY_LAMBDA { return F::factor_tail(row[r] + i, static_cast<int>(end - i)); });
+          run_steps<1>(w,
+                       [&](int, int r) TALLY_LAMBDA { return F::factor_tail(row[r] + i, static_cast<int>(end - i)); });
       }
     }
     join<kSets / 2>();

@@ -19,7 +19,7 @@ struct Arch : NeonArch<xsimd::batch<float, xsimd::neon64>> {
   template <Num num>
   using Blocks = NeonBlocks<num>;
   static constexpr int kGemmRows[] = {8, 8, 6};
-  static constexpr int kGemvVectors = 12;
+  static constexpr int kGemvVectors = 10;
   static constexpr int kRegisters = 32;
   /// xsimd 8.1 divides by reciprocal steps, 2.7 ULP in a sigmoid.
   static TALLY_INLINE Vec div(Vec a, Vec b) { return vdivq_f32(a, b); }
