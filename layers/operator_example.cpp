@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 
 #include "tally/engine/error.h"
 #include "tally/layers/element_type.h"
@@ -44,10 +45,19 @@ std::vector<std::string_view> parts_of(std::string_view text, char separator) {
 
 template <class T>
 T number_of(std::string_view word) {
-  T value{};
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc() || end != word.data() + word.size()) refuse(word);
-  return value;
+  // libc++ before 20, and Android's NDK with it, has no from_chars of floating point.
+  if constexpr (std::is_floating_point_v<T>) {
+    const std::string text(word);
+    char* end = nullptr;
+    const auto value = static_cast<T>(std::strtod(text.c_str(), &end));
+    if (text.empty() || *end != '\0') refuse(word);
+    return value;
+  } else {
+    T value{};
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (error != std::errc() || end != word.data() + word.size()) refuse(word);
+    return value;
+  }
 }
 
 template <class T>
