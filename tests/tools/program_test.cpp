@@ -144,7 +144,8 @@ TEST_CASE("no escape sequences and no progress but on a terminal") {
 }
 
 TEST_CASE("every command helps with examples") {
-  for (const char* command : {"run", "verify", "eval", "estimate", "profile", "bench", "explain", "ops", "device run", "info"}) {
+  for (const char* command :
+       {"run", "verify", "eval", "estimate", "profile", "bench", "explain", "ops", "device run", "info"}) {
     const Ran ran = run_tally(std::string(command) + " --help");
     CHECK(ran.code == 0);
     CHECK(ran.err.empty());

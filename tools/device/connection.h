@@ -29,8 +29,8 @@ class Connection {
   /// before the script has ended.
   Answer ask(const std::string& script, const Patience& patience) const;
 
-  /// Copies a file to the device; `to` is a plain_path(). `progress`: called with the bytes that are on their way, where
-  /// that is known. Throws Error(machine) where that fails.
+  /// Copies a file to the device; `to` is a plain_path(). `progress`: called with the bytes that are on their way,
+  /// where that is known. Throws Error(machine) where that fails.
   void put(const std::filesystem::path& file, const std::string& to,
            const std::function<void(uint64_t)>& progress) const;
 

@@ -23,8 +23,8 @@ struct ProcessOptions {
 /// 64 MiB. Throws Error(machine) where it is not installed, takes longer than allowed, or the user interrupts.
 Ended run_process(const std::vector<std::string>& words, const ProcessOptions& options);
 
-/// While it lives, SIGINT, SIGTERM and SIGHUP are noted instead of ending the program: run_process() heeds them, so that
-/// what is half done can be undone. One at a time.
+/// While it lives, SIGINT, SIGTERM and SIGHUP are noted instead of ending the program: run_process() heeds them, so
+/// that what is half done can be undone. One at a time.
 class InterruptWatch {
  public:
   InterruptWatch();

@@ -22,8 +22,8 @@ struct Answer {
 };
 
 /// `body` between lines that carry `mark`, so that nothing that a login shell prints is taken for its output, and an
-/// end that did not arrive is noticed. `section NAME` in it begins a section. The whole is one compound command: a shell
-/// that did not get all of it runs nothing of it.
+/// end that did not arrive is noticed. `section NAME` in it begins a section. The whole is one compound command: a
+/// shell that did not get all of it runs nothing of it.
 std::string framed(const std::string& body, const std::string& mark);
 
 /// What the framed script wrote; nothing where its end is missing: the connection was lost.

@@ -7,8 +7,8 @@ namespace tally::tools {
 /// needs a password fails.
 class SshConnection : public Connection {
  public:
-  /// `destination`: [USER@]HOST[:PORT], an IPv6 address with a port as [HOST]:PORT. `options` as of ssh -o; they win over
-  /// the ones set here. Throws Error(usage).
+  /// `destination`: [USER@]HOST[:PORT], an IPv6 address with a port as [HOST]:PORT. `options` as of ssh -o; they win
+  /// over the ones set here. Throws Error(usage).
   SshConnection(const std::string& destination, std::vector<std::string> options);
 
   std::string transport() const override { return "ssh"; }
