@@ -51,14 +51,14 @@ class Case(unittest.TestCase):
             if EMULATOR:  # the device's kernel must seem to be the program's
                 self.device.fake("uname", f'[ "$1" = -m ] && echo {machine_of(TALLY)} || echo emulated')
 
-    def words(self, *arguments):
+    def words(self, *arguments, through=()):
         words = [*EMULATOR, TALLY, "device", "run", "--binary", TALLY]
-        if EMULATOR:
-            words += ["--through", " ".join(EMULATOR)]
+        if through or EMULATOR:
+            words += ["--through", " ".join([*through, *EMULATOR])]
         return words + [str(a) for a in arguments]
 
-    def tally(self, *arguments, environment=None):
-        return subprocess.run(self.words(*arguments), capture_output=True, text=True, cwd=self.work,
+    def tally(self, *arguments, environment=None, through=()):
+        return subprocess.run(self.words(*arguments, through=through), capture_output=True, text=True, cwd=self.work,
                               env={**os.environ, **(environment or {})})
 
     def stored(self):
@@ -218,60 +218,64 @@ class Ssh(Case):
         done = self.tally("--ssh", self.device.address, *self.device.options("nobody_known"), LENET)
         self.check_refused(done, 4, "cannot be reached (Host key verification failed.)")
 
+    def hold_profiles(self):
+        """A profile there hangs for two minutes from now on; the words that start it so."""
+        self.device.fake("hold", 'case "$*" in *" profile "*) exec sleep 120 ;; esac\nexec "$@"')
+        return ["hold"]
+
+    def process_there(self):
+        """The number of the process that the device's folder names, if it runs."""
+        for file in self.device.root.glob("temporary/tally.*/pid"):
+            number = file.read_text().strip()
+            if number and pathlib.Path("/proc", number).exists():
+                return number
+        return None
+
     def start_long_run(self):
-        """A run that takes a minute, once it is measuring there."""
-        words = self.words("--ssh", self.device.address, *self.device.options(), LENET, "--", "--seconds", "60")
+        """A run that hangs there, and the number of its process."""
+        words = self.words("--ssh", self.device.address, *self.device.options(), LENET, through=self.hold_profiles())
         run = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.work)
         self.addCleanup(run.kill)
         for _ in range(1200):
-            if self.measuring():
-                return run
+            number = self.process_there()
+            if number:
+                return run, number
             if run.poll() is not None:
                 break
             time.sleep(0.1)
         self.fail("it never began: " + run.communicate()[1])
 
-    def measuring(self):
-        here = str(self.device.root / "temporary")
-        for entry in pathlib.Path("/proc").iterdir():
-            try:
-                words = (entry / "cmdline").read_bytes()
-                if entry.name.isdigit() and b"../tally\0profile" in words and os.readlink(entry / "cwd").startswith(here):
-                    return True
-            except OSError:
-                continue
-        return False
-
-    def check_ended_there(self):
+    def check_ended(self, number):
         for _ in range(100):
-            if not self.measuring():
+            if not pathlib.Path("/proc", number).exists():
                 return
             time.sleep(0.1)
         self.fail("the program still runs on the device")
 
     def test_a_dropped_connection_is_an_error_and_leaves_nothing(self):
-        run = self.start_long_run()
+        run, number = self.start_long_run()
         self.device.drop_connections()
         out, err = run.communicate(timeout=120)
         self.assertEqual(run.returncode, 4, err)
         self.assertIn("has lost its connection", err)
         self.assertIn("must last until the run has ended", err)
         self.assertEqual(self.stored(), [])
-        self.check_ended_there()
+        self.check_ended(number)
         self.check_nothing_left()
 
     def test_an_interrupt_leaves_nothing(self):
-        run = self.start_long_run()
+        run, number = self.start_long_run()
         run.send_signal(signal.SIGTERM)
         out, err = run.communicate(timeout=120)
         self.assertIn(run.returncode, (-signal.SIGTERM, 128 + signal.SIGTERM), err)
         self.assertEqual(self.stored(), [])
-        self.check_ended_there()
+        self.check_ended(number)
         self.check_nothing_left()
 
     def test_a_run_that_takes_too_long_is_ended(self):
-        self.check_refused(self.ssh(LENET, "--timeout", "2", "--", "--seconds", "60"), 4, "must end in that time")
-        self.check_ended_there()
+        done = self.tally("--ssh", self.device.address, *self.device.options(), LENET, "--timeout", "2",
+                          through=self.hold_profiles())
+        self.check_refused(done, 4, "must end in that time")
         self.check_nothing_left()
 
     def test_folder_may_be_another(self):
