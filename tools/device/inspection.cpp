@@ -77,8 +77,6 @@ std::string clock_text(const ClockPolicy& clock) {
                    mhz_text(clock.khz), mhz_text(clock.max_khz), limit);
 }
 
-std::string joined(const std::vector<std::string>& parts, const char* between) { return joined(parts, between); }
-
 std::string kilobytes_text(const std::optional<int64_t>& kb) {
   return kb ? bytes_text(static_cast<double>(*kb) * 1024) : "n/a";
 }

@@ -92,8 +92,12 @@ Tensor read_npy(const std::filesystem::path& file, size_t max_bytes) {
   const Shape shape = parse_shape(entry(header, "shape", who), who);
   const bool fortran = entry(header, "fortran_order", who).starts_with("True");
 
-  const size_t bytes = Tensor::without_data(dtype, shape).bytes();
-  if (bytes > max_bytes) fail(who, text(bytes, " bytes"), text("must be at most ", max_bytes), ErrorCode::limit);
+  // Elements first: on a 32-bit machine their bytes may not fit size_t.
+  const auto elements = static_cast<uint64_t>(element_count(shape, who));
+  if (elements > max_bytes || elements * static_cast<uint64_t>(bits_of(dtype) / 8) > max_bytes)
+    fail(who, text("shape ", to_string(shape), " of ", name_of(dtype)), text("must be at most ", max_bytes, " bytes"),
+         ErrorCode::limit);
+  const size_t bytes = bytes_of(dtype, static_cast<size_t>(elements));
   const auto begin = in.tellg();
   in.seekg(0, std::ios::end);
   if (static_cast<size_t>(in.tellg() - begin) < bytes)
