@@ -4,6 +4,7 @@
 
 #include "nlohmann/json.hpp"
 #include "tally/engine/opsets.h"
+#include "tools/estimate/coverage.h"
 #include "tools/output/document.h"
 #include "tools/output/formatted.h"
 
@@ -24,20 +25,6 @@ const TypeGroup kGroups[] = {
     {"signed", {DType::i8, DType::i16, DType::i32, DType::i64}},
     {"unsigned", {DType::u8, DType::u16, DType::u32, DType::u64}},
 };
-
-std::string_view name_of(Coverage coverage) {
-  switch (coverage) {
-    case Coverage::exact:
-      return "exact";
-    case Coverage::approximate:
-      return "approximate";
-    case Coverage::free:
-      return "free";
-    case Coverage::unknown:
-      break;
-  }
-  return "unknown";
-}
 
 std::vector<std::string_view> type_names(const std::set<DType>& types) {
   std::vector<std::string_view> names;
