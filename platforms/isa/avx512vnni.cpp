@@ -1,7 +1,6 @@
 // AVX-512 VNNI: the kernels of AVX-512 but for int8 matrices, whose multiply-accumulate takes four products a lane.
 #include "tally/platforms/kernels/avx512_arch.h"
-#include "tally/platforms/kernels/gemm.h"
-#include "tally/platforms/kernels/peak.h"
+#include "tally/platforms/kernels/derived.h"
 
 namespace tally::isa_avx512 {
 const KernelTable& table(bool counted);
@@ -9,22 +8,8 @@ const KernelTable& table(bool counted);
 
 namespace tally::TALLY_ISA_NAMESPACE {
 
-template <class Policy>
-KernelTable make_table() {
-  KernelTable t = isa_avx512::table(Policy::kCounts);
-  t.isa = Isa::TALLY_ISA_NAME;
-  const int dot_step = t.geometry.dot_step[static_cast<int>(Num::i8)];
-  fill_gemm_geometry<Arch>(t.geometry);
-  t.geometry.dot_step[static_cast<int>(Num::i8)] = dot_step;
-  t.gemm[static_cast<int>(Num::i8)] = &gemm<Arch, Num::i8, Policy>;
-  t.mac_peak[static_cast<int>(Num::i8)] = &mac_peak<Arch, Num::i8>;
-  return t;
-}
-
 const KernelTable& table(bool counted) {
-  static const KernelTable counted_table = make_table<Counted>();
-  static const KernelTable uncounted_table = make_table<Uncounted>();
-  return counted ? counted_table : uncounted_table;
+  return derived_from<Arch, Num::i8, Replaced::matrices>(isa_avx512::table, counted);
 }
 
 }  // namespace tally::TALLY_ISA_NAMESPACE
