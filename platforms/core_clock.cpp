@@ -18,39 +18,27 @@ constexpr int64_t kRounds = 2000, kBursts = 15;
 
 }  // namespace
 
-// A register is added, no constant: some cores do additions of constants while renaming registers, in no cycle at all.
+// One addition, and the two instructions that count a round down. A register is added, no constant: some cores do
+// additions of constants while renaming registers, in no cycle at all.
 #if defined(__x86_64__)
-
-void dependent_adds(int64_t rounds) noexcept {
-  int64_t sum = 0;
-  const int64_t one = 1;
-  asm volatile("1:\n" TALLY_ADDS_256("addq %[one], %[sum]\n") "decq %[rounds]\njnz 1b\n"
-               : [sum] "+r"(sum), [rounds] "+r"(rounds)
-               : [one] "r"(one)
-               : "cc");
-}
-constexpr int64_t kLoopInstructions = 2;
-
+#define TALLY_ADD "addq %[one], %[sum]\n"
+#define TALLY_NEXT_ROUND "decq %[rounds]\njnz 1b\n"
 #elif defined(__aarch64__)
-
-void dependent_adds(int64_t rounds) noexcept {
-  int64_t sum = 0;
-  const int64_t one = 1;
-  asm volatile("1:\n" TALLY_ADDS_256("add %[sum], %[sum], %[one]\n") "subs %[rounds], %[rounds], #1\nb.ne 1b\n"
-               : [sum] "+r"(sum), [rounds] "+r"(rounds)
-               : [one] "r"(one)
-               : "cc");
-}
-constexpr int64_t kLoopInstructions = 2;
-
+#define TALLY_ADD "add %[sum], %[sum], %[one]\n"
+#define TALLY_NEXT_ROUND "subs %[rounds], %[rounds], #1\nb.ne 1b\n"
 #elif defined(__arm__)
+#define TALLY_ADD "add %[sum], %[sum], %[one]\n"
+#define TALLY_NEXT_ROUND "subs %[rounds], %[rounds], #1\nbne 1b\n"
+#endif
+
+#if defined(TALLY_ADD)
 
 void dependent_adds(int64_t rounds) noexcept {
-  int32_t sum = 0;
-  const int32_t one = 1;
-  auto left = static_cast<int32_t>(rounds);
-  asm volatile("1:\n" TALLY_ADDS_256("add %[sum], %[sum], %[one]\n") "subs %[left], %[left], #1\nbne 1b\n"
-               : [sum] "+r"(sum), [left] "+r"(left)
+  intptr_t sum = 0;  // a register wide
+  const intptr_t one = 1;
+  auto left = static_cast<intptr_t>(rounds);
+  asm volatile("1:\n" TALLY_ADDS_256(TALLY_ADD) TALLY_NEXT_ROUND
+               : [sum] "+r"(sum), [rounds] "+r"(left)
                : [one] "r"(one)
                : "cc");
 }

@@ -92,10 +92,13 @@ Report calibration_report(const MachineFile& file, const std::string& written) {
         formatted("- Other programs were running (load average {:.2f}): rates, those of all cores "
                   "above all, are too low. Calibrate on a quiet machine.",
                   *load));
-  report.notes.push_back(written.empty() ? "- No machine file was written."
-                                         : "- Machine file: " + written +
-                                               " (profile and bench use it unless "
-                                               "--machine names another).");
+  if (written.empty())
+    report.notes.push_back("- No machine file was written.");
+  else if (written == default_machine_path())
+    report.notes.push_back("- Machine file: " + written +
+                           " (profile and bench use it unless --machine names another).");
+  else
+    report.notes.push_back("- Machine file: " + written + " (for --machine of profile, bench and estimate).");
   return report;
 }
 

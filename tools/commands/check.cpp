@@ -56,7 +56,8 @@ Report check_report(const LoadedModel& loaded, const std::vector<BudgetFinding>&
     return value && *value < 9e15 ? Cell(static_cast<int64_t>(*value)) : Cell(digits);
   };
   for (const BudgetFinding& f : findings) {
-    const Cell share = f.most && f.found && *f.most > 0 ? Cell(*f.found / *f.most) : Cell();
+    Cell share;
+    if (f.most && f.found && *f.most > 0) share = *f.found / *f.most;
     table.rows.push_back(
         {f.who, f.key, shown(f.limit, f.most),
          f.verdict == Verdict::unknown

@@ -2,7 +2,6 @@
 
 #include "nlohmann/json.hpp"
 #include "tally/platforms/clock.h"
-
 #include "tools/compare/recording.h"
 #include "tools/device/device_document.h"
 #include "tools/device/remote_folder.h"

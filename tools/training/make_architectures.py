@@ -12,10 +12,8 @@ are one image of 3x224x224 unless said otherwise. Needs nothing but Python. The 
 be estimated, not run.
 """
 
-import argparse
-import pathlib
-
 from architecture import FLOAT16, Architecture
+from chosen_models import write_chosen
 
 IMAGE = {"input": (1, 3, 224, 224)}
 
@@ -351,26 +349,11 @@ NETWORKS = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", nargs="?", type=pathlib.Path, help="output folder")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="networks (default: all)")
-    parser.add_argument("--list", action="store_true", help="list the networks and stop")
-    arguments = parser.parse_args()
-    if arguments.list:
-        print("\n".join(NETWORKS))
-        return
-    if arguments.out is None:
-        parser.error("an output folder is needed")
-    unknown = set(arguments.names) - set(NETWORKS)
-    if unknown:
-        parser.error(f"no such network: {', '.join(sorted(unknown))}")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for name in arguments.names or NETWORKS:
-        net, outputs = NETWORKS[name]()
-        net.name = name
-        net.save(outputs, arguments.out / f"{name}.onnx")
+def write(name, network, file):
+    net, outputs = network
+    net.name = name
+    net.save(outputs, file)
 
 
 if __name__ == "__main__":
-    main()
+    write_chosen(__doc__.splitlines()[0], NETWORKS, write)

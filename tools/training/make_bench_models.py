@@ -26,14 +26,13 @@ onnx.checker and strict shape inference before it is written.
 Needs python3-onnx and numpy.
 """
 
-import argparse
 import functools
-import pathlib
 import zlib
 
 import numpy as np
 
 import onnx_graph
+from chosen_models import write_chosen
 from onnx_graph import GraphWriter
 
 
@@ -220,31 +219,14 @@ def multiply_adds(model):
                for n in model.graph.node if n.op_type in ("Conv", "Gemm"))
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Write random-weight benchmark models.")
-    parser.add_argument("out", nargs="?", type=pathlib.Path, help="output folder")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="models (default: all)")
-    parser.add_argument("--list", action="store_true", help="list the models and stop")
-    arguments = parser.parse_args()
-    if arguments.list:
-        print("\n".join(MODELS))
-        return
-    if arguments.out is None:
-        parser.error("an output folder is needed")
-    unknown = set(arguments.names) - set(MODELS)
-    if unknown:
-        parser.error(f"no such model: {', '.join(sorted(unknown))}")
-
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for name in arguments.names or MODELS:
-        model = MODELS[name]()
-        onnx_graph.save(model, arguments.out / f"{name}.onnx")
-        values = sum(int(np.prod(t.dims)) for t in model.graph.initializer)
-        print(f"{name:25} input {onnx_graph.shape_of(model.graph.input[0])} "
-              f"output {onnx_graph.shape_of(model.graph.output[0])} "
-              f"{len(model.graph.node)} nodes, {values:,} values, "
-              f"{multiply_adds(model) / 1e6:.2f} M multiply-adds")
+def write(name, model, file):
+    onnx_graph.save(model, file)
+    values = sum(int(np.prod(t.dims)) for t in model.graph.initializer)
+    print(f"{name:25} input {onnx_graph.shape_of(model.graph.input[0])} "
+          f"output {onnx_graph.shape_of(model.graph.output[0])} "
+          f"{len(model.graph.node)} nodes, {values:,} values, "
+          f"{multiply_adds(model) / 1e6:.2f} M multiply-adds")
 
 
 if __name__ == "__main__":
-    main()
+    write_chosen("Write random-weight benchmark models.", MODELS, write)
