@@ -65,12 +65,12 @@ Table level_table(const MachineCluster& cluster) {
   return table;
 }
 
-Report calibration_report(const MachineFile& file, const std::string& written) {
+// load: before it was calibrated, which itself loads every core
+Report calibration_report(const MachineFile& file, std::optional<double> load, const std::string& written) {
   Report report;
   report.title = file.name + ": what this machine can do";
   const MachineCluster& first = file.clusters.front();
-  const std::optional<double> load = load_average(system_files());
-  report.facts = {formatted("{} cluster{} · timer {} · load average {}", file.clusters.size(),
+  report.facts = {formatted("{} cluster{} · timer {} · load average {} before", file.clusters.size(),
                             file.clusters.size() == 1 ? "" : "s", tick_source(),
                             load ? formatted("{:.2f}", *load) : "n/a")};
   for (const MachineCluster& cluster : file.clusters) {
@@ -109,9 +109,11 @@ int calibrate_command(const Options& options) {
   how.seconds = options.seconds;
   if (options.quick) how = {std::min(options.seconds, 4.0), 3e5, 3, 40};
   Progress progress(options.output.quiet);
+  const std::optional<double> load = load_average(system_files());
+  const nlohmann::ordered_json head = new_document("machine", nullptr, std::nullopt);
   const MachineFile file = calibrate(how, [&](const std::string& what) { progress.show("calibrating: " + what); });
   progress.wipe();
-  const auto document = [&] { return to_json(file, new_document("machine", nullptr, std::nullopt)); };
+  const auto document = [&] { return to_json(file, head); };
   std::string written;
   if (!options.no_file) {
     std::filesystem::path path = options.file;
@@ -127,7 +129,7 @@ int calibrate_command(const Options& options) {
   }
   OutputOptions output = options.output;
   output.file.clear();
-  write_report(calibration_report(file, written), document, output);
+  write_report(calibration_report(file, load, written), document, output);
   return 0;
 }
 

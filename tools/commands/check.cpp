@@ -52,18 +52,20 @@ Report check_report(const LoadedModel& loaded, const std::vector<BudgetFinding>&
   table.columns = {{"who", "of", Unit::path, "", 16},        {"key", "figure"},
                    {"limit", "at most", Unit::figure},       {"found", "found", Unit::figure},
                    {"share", "used", Unit::share, "", 0, 1}, {"verdict", "verdict"}};
+  const auto share_used = [](const BudgetFinding& f) -> Cell {
+    if (!f.most || !f.found || *f.most <= 0) return {};
+    return *f.found / *f.most;
+  };
   const auto shown = [](const std::string& digits, std::optional<double> value) {
     return value && *value < 9e15 ? Cell(static_cast<int64_t>(*value)) : Cell(digits);
   };
   for (const BudgetFinding& f : findings) {
-    Cell share;
-    if (f.most && f.found && *f.most > 0) share = *f.found / *f.most;
     table.rows.push_back(
         {f.who, f.key, shown(f.limit, f.most),
          f.verdict == Verdict::unknown
              ? Cell()
              : shown(f.most ? f.found_words : f.found_words.substr(0, f.found_words.find(':')), f.found),
-         share, std::string(word_of(f.verdict))});
+         share_used(f), std::string(word_of(f.verdict))});
   }
   report.parts = {{"", std::move(table)}};
   for (const BudgetFinding& f : findings)
