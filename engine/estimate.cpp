@@ -9,9 +9,7 @@ namespace tally {
 
 namespace {
 
-int64_t bytes_of_value(const TypedValue& value) {
-  return static_cast<int64_t>(bytes_of(value.dtype, static_cast<size_t>(element_count(value.shape))));
-}
+int64_t bytes_of_value(const TypedValue& value) { return bytes_of(value.dtype, element_count(value.shape)); }
 
 void add(int64_t& sum, int64_t term) {
   if (__builtin_add_overflow(sum, term, &sum)) fail("estimate", "a total", "must fit 63 bits", ErrorCode::limit);

@@ -39,7 +39,7 @@ std::vector<Tensor> evaluate(const TypedNode& node, const std::vector<Operand>& 
   options.max_memory = max_memory;
   const std::shared_ptr<const Plan> plan = make_plan(std::move(graph), {}, options);
 
-  AlignedBuffer arena(plan->arena_bytes + 64);
+  AlignedBuffer arena(static_cast<int64_t>(plan->arena_bytes) + 64);
   std::vector<Tensor> results;
   for (const PlanOutput& output : plan->outputs) results.emplace_back(output.type.dtype, output.type.shape);
   BufferTable table;

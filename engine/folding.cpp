@@ -30,7 +30,7 @@ void charge(const TypedNode& node, const std::vector<Operand>& operands, const s
   for (const TensorType& type : types) {
     const int64_t elements = element_count(type.shape);
     if (__builtin_add_overflow(work, elements, &work)) work = std::numeric_limits<int64_t>::max();
-    bytes += bytes_of(type.dtype, static_cast<size_t>(elements));
+    bytes += static_cast<uint64_t>(bytes_of(type.dtype, elements));
   }
   if (work > budget.max_work)
     fail(node.layer->label(), text(work, " operations and elements of constants up to here"),

@@ -50,7 +50,7 @@ class PeakBytes {
 
   int64_t size(size_t v) const {
     const TypedValue& value = graph_.values[v];
-    return static_cast<int64_t>(bytes_of(value.dtype, static_cast<size_t>(element_count(value.shape))));
+    return bytes_of(value.dtype, element_count(value.shape));
   }
 
   void come_alive(size_t v) {

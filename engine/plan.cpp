@@ -78,8 +78,9 @@ class Planner final : public Preparation {
     return buffers_.add(std::move(info));
   }
 
-  BufferId add_scratch(size_t bytes) override {
-    return buffers_.add({node_->name + " scratch", BufferKind::arena, bytes, 0, nullptr, nullptr});
+  BufferId add_scratch(int64_t bytes) override {
+    buffers_.check_memory(static_cast<uint64_t>(bytes));
+    return buffers_.add({node_->name + " scratch", BufferKind::arena, static_cast<size_t>(bytes), 0, nullptr, nullptr});
   }
 
   BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial, size_t growth) override {
@@ -142,9 +143,12 @@ class Planner final : public Preparation {
     return p;
   }
 
+  /// Its bytes with the layout's padding; Error(limit) beyond the memory allowed.
   size_t stored_bytes(ValueId id, Layout layout) const {
     const Placement p = placement(id, layout, -1);
-    return bytes_of(p.type.dtype, static_cast<size_t>(placed_elements(p)));
+    const int64_t bytes = bytes_of(p.type.dtype, placed_elements(p));
+    buffers_.check_memory(static_cast<uint64_t>(bytes));
+    return static_cast<size_t>(bytes);
   }
 
   /// root_[v]: the value whose bytes v shares; uses_[root]: how often they are still to be read.

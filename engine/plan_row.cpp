@@ -28,9 +28,7 @@ void add_ideal(Ideal& ideal, const NodeEstimate& node) {
 }
 
 MovedBytes moved_bytes(const TypedNode& node, Operands in, std::span<const TensorType> out, const Ideal& ideal) {
-  const auto dense_bytes = [](DType type, const Shape& shape) {
-    return static_cast<int64_t>(bytes_of(type, static_cast<size_t>(element_count(shape))));
-  };
+  const auto dense_bytes = [](DType type, const Shape& shape) { return bytes_of(type, element_count(shape)); };
   MovedBytes moved;
   std::set<ValueId> seen;
   for (size_t k = 0; k < in.size(); ++k) {

@@ -27,8 +27,8 @@ class Preparation {
 
   /// Packed weights or tables of the plan: registered as weights, counted as such.
   virtual BufferId add_weights(AlignedBuffer bytes, std::string name) = 0;
-  /// Arena bytes that live while this layer runs.
-  virtual BufferId add_scratch(size_t bytes) = 0;
+  /// Arena bytes that live while this layer runs; Error(limit) beyond the memory allowed, whatever size_t can hold.
+  virtual BufferId add_scratch(int64_t bytes) = 0;
 
   /// Bytes that belong to a context and outlive its runs: recurrent state, caches. `initial`: what a new or reset
   /// context finds there, as many bytes, or empty for zero. `growth`: bytes that each step adds to what is kept there.

@@ -25,7 +25,7 @@ class Tensor {
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
   int64_t elements() const { return elements_; }
-  size_t bytes() const { return bytes_of(dtype_, static_cast<size_t>(elements_)); }
+  size_t bytes() const { return static_cast<size_t>(bytes_of(dtype_, elements_)); }
   bool has_data() const { return data_ != nullptr || elements_ == 0; }
   const void* data() const;
   void* mutable_data();  ///< the caller makes sure that no copy is shared

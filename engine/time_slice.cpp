@@ -75,7 +75,7 @@ class TimeSlice final : public Layer {
     const Operand& table = preparation.inputs()[0];
     int64_t outer = 1, inner = 1;
     for (size_t d = 0; d < table.shape.size(); ++d) (d < axis_ ? outer : inner) *= d == axis_ ? 1 : table.shape[d];
-    const auto piece = static_cast<int64_t>(bytes_of(table.dtype, static_cast<size_t>(inner)));
+    const int64_t piece = bytes_of(table.dtype, inner);
     preparation.add_step(std::make_unique<SliceStep>(preparation.input(0).buffer, preparation.output(0).buffer, outer,
                                                      table.shape[axis_], piece));
   }

@@ -202,7 +202,7 @@ void prepare_attention_host(const AttentionTask& task, const Candidate& candidat
       x.B * x.H * x.N * x.e * q_bytes + (run.write_qk ? scores * q_bytes : 0);
 
   const auto id = [&](bool there, int input) { return there ? p.input(input).buffer : -1; };
-  const BufferId row = p.add_scratch(static_cast<size_t>(8 * x.M));
+  const BufferId row = p.add_scratch(8 * x.M);
   add_host_step(p,
                 {p.input(Attention::kQ).buffer, k.buffer, v.buffer, id(run.masked, Attention::kMask),
                  id(run.counted, Attention::kSeqLen), p.output(Attention::kY).buffer,

@@ -75,7 +75,7 @@ BufferId build_mask(const AttentionTask& task, const AttentionArgs& args, Prepar
   const AttentionExtents x = task.x;
   const bool masked = task.has(Attention::kMask), counted = task.has(Attention::kSeqLen);
   const int64_t heads = args.mask_head != 0 ? x.H : 1, elements = x.B * heads * x.N * x.M;
-  const BufferId target = p.add_scratch(static_cast<size_t>(4 * elements));
+  const BufferId target = p.add_scratch(4 * elements);
   const AttentionTask::MaskStrides strides = masked ? task.mask_strides() : AttentionTask::MaskStrides{0, 0, 0, 0, x.M};
   const bool causal = counted && task.spec.causal, past = task.has(Attention::kPastKey);
   const int64_t mask_bytes =
@@ -186,8 +186,7 @@ Rows concatenated_rows(const AttentionTask& task, int input, int past, int outpu
   const bool has_past = task.has(past);
   if (!has_past && !task.wants(output)) return {source, view, shape, constant};
   const bool wanted = task.wants(output);
-  const BufferId target =
-      wanted ? p.output(output).buffer : p.add_scratch(static_cast<size_t>(bytes * x.B * x.G * x.M * width));
+  const BufferId target = wanted ? p.output(output).buffer : p.add_scratch(bytes * x.B * x.G * x.M * width);
   const auto copy = [&](CopyEnd from, const HeadView& from_view, const Shape& from_shape, int64_t rows, int64_t first) {
     const HeadStrides a = head_strides(from_view, from_shape, {x.B, x.G, rows, width});
     const CopyArgs args =

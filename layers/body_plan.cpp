@@ -45,7 +45,7 @@ std::vector<PlacedBody> place_bodies(Preparation& p, const Bodies& bodies) {
     plans.push_back(p.plan_body(*body.graph));
     arena_bytes = std::max(arena_bytes, plans.back()->arena_bytes);
   }
-  const BufferId arena = p.add_scratch(arena_bytes);
+  const BufferId arena = p.add_scratch(static_cast<int64_t>(arena_bytes));
   std::vector<PlacedBody> placed;
   for (size_t i = 0; i < plans.size(); ++i) placed.push_back(place_body(p, bodies.list[i], std::move(plans[i]), arena));
   return placed;
@@ -58,12 +58,12 @@ BoundBody::BoundBody(const PlacedBody& body, const BufferTable& buffers) {
     steps_.emplace_back(planned.step->bind(inner), planned.step->items);
 }
 
-size_t bytes_of_input(const Plan& plan, size_t i) {
-  return plan.buffers[static_cast<size_t>(plan.inputs[i].buffer)].bytes;
+int64_t bytes_of_input(const Plan& plan, size_t i) {
+  return static_cast<int64_t>(plan.buffers[static_cast<size_t>(plan.inputs[i].buffer)].bytes);
 }
 
-size_t bytes_of_output(const Plan& plan, size_t i) {
-  return plan.buffers[static_cast<size_t>(plan.outputs[i].buffer)].bytes;
+int64_t bytes_of_output(const Plan& plan, size_t i) {
+  return static_cast<int64_t>(plan.buffers[static_cast<size_t>(plan.outputs[i].buffer)].bytes);
 }
 
 Planned planned_of(const Plan& plan) {

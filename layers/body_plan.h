@@ -47,8 +47,8 @@ class BoundBody {
 };
 
 /// Bytes of an input or output of a plan.
-size_t bytes_of_input(const Plan& plan, size_t i);
-size_t bytes_of_output(const Plan& plan, size_t i);
+int64_t bytes_of_input(const Plan& plan, size_t i);
+int64_t bytes_of_output(const Plan& plan, size_t i);
 
 /// What one run of a plan does, and why that is not its ideal.
 Planned planned_of(const Plan& plan);

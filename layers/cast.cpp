@@ -121,7 +121,7 @@ class Cast final : public Layer, public PassesTransposition {
     const int64_t n = element_count(p.inputs()[0].shape);
     const bool constant = p.inputs()[0].constant != nullptr;
     const DType from = p.inputs()[0].dtype, to = p.outputs()[0].dtype;
-    const auto from_bytes = static_cast<int64_t>(bytes_of(from, 1)), to_bytes = static_cast<int64_t>(bytes_of(to, 1));
+    const auto from_bytes = bytes_of(from, 1), to_bytes = bytes_of(to, 1);
     const Conversion convert = conversion(from, to);
     const auto run = [=](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
       convert(at[0], at[1], n, to == DType::boolean);

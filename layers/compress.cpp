@@ -59,7 +59,7 @@ class Compress final : public Layer {
                       {x, run.first * row, constant}, {y, run.begin * row});
       return;
     }
-    AlignedBuffer table(indices.size() * sizeof(int64_t));
+    AlignedBuffer table(std::ssize(indices) * int64_t{sizeof(int64_t)});
     std::memcpy(table.data(), indices.data(), indices.size() * sizeof(int64_t));
     add_gather_step(p, a, {x, constant}, {p.add_weights(std::move(table), label() + " rows"), true}, y);
   }

@@ -47,7 +47,7 @@ class ConstantOfShape final : public Layer {
 
   void prepare(const Candidate&, Preparation& p) const override {
     const Placement y = p.output(0);
-    AlignedBuffer value(value_.bytes());
+    AlignedBuffer value(static_cast<int64_t>(value_.bytes()));
     std::memcpy(value.data(), value_.data(), value_.bytes());
     add_copy_step(p, make_args(y.type), {p.add_weights(std::move(value), label() + " value"), 0, true}, {y.buffer});
   }

@@ -61,9 +61,8 @@ void prepare_conv_depthwise(const ConvTask& task, const Candidate& candidate, Pr
   const ConvShape& s = task.shape;
   const Placement x = preparation.input(Conv::kX), y = preparation.output(0);
   const DepthwiseArgs args = depthwise_args(task, x.channel_stride);
-  const auto channels = static_cast<size_t>(x.channel_stride);
   const Operand& w = task.in[Conv::kW];
-  AlignedBuffer packed(static_cast<size_t>(s.y.kernel * s.x.kernel) * channels * sizeof(float));
+  AlignedBuffer packed(s.y.kernel * s.x.kernel * x.channel_stride * int64_t{sizeof(float)});
   pack_depthwise(w.constant->values<float>().data(), args.kh * args.kw, args.real_channels, args.channels,
                  reinterpret_cast<float*>(packed.data()));
   std::vector<PointerBinding> pointers = {
@@ -72,7 +71,7 @@ void prepare_conv_depthwise(const ConvTask& task, const Candidate& candidate, Pr
       {offsetof(DepthwiseArgs, y), y.buffer, 0}};
   if (task.has_bias()) {
     const Operand& b = task.in[Conv::kB];
-    AlignedBuffer bias(channels * sizeof(float));
+    AlignedBuffer bias(x.channel_stride * int64_t{sizeof(float)});
     pack_depthwise(b.constant->values<float>().data(), 1, args.real_channels, args.channels,
                    reinterpret_cast<float*>(bias.data()));
     pointers.push_back(

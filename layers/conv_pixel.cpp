@@ -81,7 +81,7 @@ void pad_plane(const ConvShape& s, const float* x, float* padded) {
 
 BufferId add_padding_step(const ConvShape& s, BufferId x, Preparation& preparation) {
   const int64_t planes = s.N * s.C, pixels = PaddedImage(s).pixels(), x_pixels = s.y.in * s.x.in;
-  const BufferId padded = preparation.add_scratch(static_cast<size_t>(planes * pixels) * sizeof(float));
+  const BufferId padded = preparation.add_scratch(planes * pixels * int64_t{sizeof(float)});
   auto run = [=](const std::vector<std::byte*>& p, int64_t begin, int64_t end, Tally* tally) noexcept {
     for (int64_t plane = begin; plane < end; ++plane)
       pad_plane(s, reinterpret_cast<const float*>(p[0]) + plane * x_pixels,
@@ -129,7 +129,7 @@ void prepare_conv_pixel(const ConvTask& task, const Candidate& candidate, Prepar
   args.tap_offset = offsets->data();
 
   const Operand& w = task.in[Conv::kW];
-  AlignedBuffer packed(static_cast<size_t>(s.M * s.depth()) * sizeof(float));
+  AlignedBuffer packed(s.M * s.depth() * int64_t{sizeof(float)});
   pack_pixel_weights(w.constant->values<float>().data(), args.groups, args.group_channels, args.taps,
                      args.tile_channels, reinterpret_cast<float*>(packed.data()));
   const BufferId weights = preparation.add_weights(std::move(packed), w.name + " packed");

@@ -99,7 +99,7 @@ ConvTask conv_task(const TransposeTask& task, const Part& part, Operands in) {
 /// Weights of a part, as they lie after a step that turns them before every run.
 BufferId add_turning_step(const TransposeTask& task, const Part& part, Preparation& preparation) {
   const int64_t bytes = part.weights() * int64_t{sizeof(float)};
-  const BufferId turned = preparation.add_scratch(static_cast<size_t>(bytes));
+  const BufferId turned = preparation.add_scratch(bytes);
   if (bytes == 0) return turned;
   auto run = [s = task.shape, part, bytes](const std::vector<std::byte*>& p, int64_t, int64_t, Tally* tally) noexcept {
     turn_weights(s, part, reinterpret_cast<const float*>(p[0]), reinterpret_cast<float*>(p[1]));

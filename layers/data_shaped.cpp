@@ -83,7 +83,7 @@ class Unique final : public ValueLayer {
     const Slices slices = slices_of(in);
     const Groups groups = group(in, slices);
     Tensor y(out[0].dtype, out[0].shape);
-    const size_t bytes = bytes_of(out[0].dtype, 1);
+    const auto bytes = static_cast<size_t>(bytes_of(out[0].dtype, 1));
     const auto count = static_cast<int64_t>(groups.first.size());
     for (int64_t o = 0; o < slices.outer; ++o)
       for (int64_t k = 0; k < count; ++k)

@@ -106,7 +106,7 @@ class Det final : public Layer {
     const Operand& x = p.inputs()[0];
     const int64_t M = x.shape.back(), matrices = element_count(p.outputs()[0].shape);
     if (matrices == 0) return;
-    const BufferId scratch = p.add_scratch(static_cast<size_t>(std::max<int64_t>(1, M * M)) * sizeof(double));
+    const BufferId scratch = p.add_scratch(std::max<int64_t>(1, M * M) * int64_t{sizeof(double)});
     const auto run = [M, matrices](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
       auto* a = reinterpret_cast<double*>(at[1]);
       int64_t matrix = 0, loads = 0, stores = 0;

@@ -144,7 +144,7 @@ PartOperand factor(const EinsumTask& task, int value, const LabelledAxes& from, 
   }
   part.scratch = buffers.of(value);
   if (!copied) return part;
-  part.scratch = preparation.add_scratch(static_cast<size_t>(task.elements(to)) * sizeof(float));
+  part.scratch = preparation.add_scratch(task.elements(to) * int64_t{sizeof(float)});
   PartOperand source = part;
   source.scratch = task.is_operand(value) ? -1 : buffers.of(value);
   PartPreparation copying(preparation, {source}, {DType::f32, part.operand.shape}, part.scratch);
@@ -184,8 +184,7 @@ void add_gemm_stage(const EinsumTask& task, const EinsumStage& stage, const Eins
       factor(task, right_value(stage, m), right_axes(stage, m), m.right, m.copy_right, buffers, preparation);
   const TensorType y{DType::f32, {task.elements(m.y)}};
   const BufferId target = buffers.of(stage.y);
-  const BufferId product =
-      m.copy_y ? preparation.add_scratch(static_cast<size_t>(task.elements(m.y)) * sizeof(float)) : target;
+  const BufferId product = m.copy_y ? preparation.add_scratch(task.elements(m.y) * int64_t{sizeof(float)}) : target;
   const bool to_scratch = m.copy_y || !task.is_result(stage.y);
   PartPreparation part(preparation, {std::move(left), std::move(right)}, y, to_scratch ? product : -1);
   const LinearTask linear = linear_task(m, part.inputs());

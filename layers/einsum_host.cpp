@@ -126,11 +126,10 @@ int64_t EinsumTask::elements(const LabelledAxes& axes) const {
 
 EinsumBuffers::EinsumBuffers(const EinsumTask& task, Preparation& preparation)
     : operands_(static_cast<int>(task.in.size())), preparation_(preparation) {
-  const size_t bytes = task.in[0].dtype == DType::f32 ? sizeof(float) : sizeof(double);
+  const int64_t bytes = task.in[0].dtype == DType::f32 ? sizeof(float) : sizeof(double);
   for (const EinsumStage& stage : task.stages)
-    made_.push_back(task.is_result(stage.y)
-                        ? preparation.output(0).buffer
-                        : preparation.add_scratch(bytes * static_cast<size_t>(task.elements(stage.y_axes))));
+    made_.push_back(task.is_result(stage.y) ? preparation.output(0).buffer
+                                            : preparation.add_scratch(bytes * task.elements(stage.y_axes)));
 }
 
 BufferId EinsumBuffers::of(int value) const {

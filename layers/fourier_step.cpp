@@ -80,7 +80,7 @@ void add_typed_step(Preparation& p, const FourierRows& r, double cycles) {
     tally->bytes_stored += touched.bins * int64_t{sizeof(T)} + touched.work.stored * kComplexBytes;
   };
   const Planned planned = planned_rows(p, r, *transform, int64_t{sizeof(T)});
-  const BufferId work = p.add_scratch(static_cast<size_t>(FourierTransform::work(r.n) * kComplexBytes));
+  const BufferId work = p.add_scratch(FourierTransform::work(r.n) * kComplexBytes);
   const BufferId window = r.window >= 0 ? p.input(r.window).buffer : -1;
   add_host_step(p, {p.input(0).buffer, p.output(0).buffer, work, window}, planned, cycles, run);
 }

@@ -17,11 +17,11 @@ PackedOperands pack_constants(Preparation& preparation, const GemmTables& tables
                               double bias_factor) {
   const Geometry& geometry = preparation.geometry();
   PackedOperands packed;
-  AlignedBuffer weights(static_cast<size_t>(tables.packing.weight_elements) * sizeof(float));
+  AlignedBuffer weights(tables.packing.weight_elements * int64_t{sizeof(float)});
   tables.pack_weights(geometry, w.constant->values<float>().data(), floats(weights.data()));
   packed.weights = preparation.add_weights(std::move(weights), w.name + " packed");
   if (bias) {
-    AlignedBuffer values(static_cast<size_t>(tables.packing.bias_elements) * sizeof(float));
+    AlignedBuffer values(tables.packing.bias_elements * int64_t{sizeof(float)});
     tables.pack_bias(geometry, bias->constant->values<float>().data(), bias_stride(*bias), bias_factor,
                      floats(values.data()));
     packed.bias = preparation.add_weights(std::move(values), bias->name + " packed");
@@ -41,8 +41,8 @@ PackedOperands pack_operands(Preparation& preparation, const std::shared_ptr<Gem
   const GemmPacking& packing = tables->packing;
   PackedOperands packed;
   packed.at_run_time = true;
-  packed.weights = preparation.add_scratch(static_cast<size_t>(packing.weight_elements) * sizeof(float));
-  if (bias) packed.bias = preparation.add_scratch(static_cast<size_t>(packing.bias_elements) * sizeof(float));
+  packed.weights = preparation.add_scratch(packing.weight_elements * int64_t{sizeof(float)});
+  if (bias) packed.bias = preparation.add_scratch(packing.bias_elements * int64_t{sizeof(float)});
   const int64_t stride = bias ? bias_stride(*bias) : 0;
   const int64_t bias_bytes = bias ? 4 * tables->columns() : 0;
   const int64_t weight_bytes = 4 * tables->columns() * packing.depth;

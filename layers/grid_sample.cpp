@@ -184,7 +184,7 @@ class GridSample final : public HostLayer {
                   to = element_count(Shape(y.begin() + 2, y.end()));
     if (N * C * to == 0) return;
     const RealReader coordinate = real_reader(p.inputs()[kGrid].dtype);
-    const auto grid_bytes = static_cast<int64_t>(bytes_of(p.inputs()[kGrid].dtype, 1));
+    const auto grid_bytes = bytes_of(p.inputs()[kGrid].dtype, 1);
     const auto run = [=](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {
       const T* x = reinterpret_cast<const T*>(at[0]);
       T* y = reinterpret_cast<T*>(at[2]);

@@ -121,12 +121,12 @@ BufferId add_packed_batch(const LinearTask& task, const std::shared_ptr<GemmTabl
   const Operand& b = task.in[Linear::kB];
   const int64_t packed_elements = batch.distinct_count * tables->packing.weight_elements;
   if (b.constant) {
-    AlignedBuffer packed(static_cast<size_t>(packed_elements) * sizeof(float));
+    AlignedBuffer packed(packed_elements * int64_t{sizeof(float)});
     pack_all(*tables, preparation.geometry(), batch, b.constant->values<float>().data(),
              reinterpret_cast<float*>(packed.data()));
     return preparation.add_weights(std::move(packed), b.name + " packed");
   }
-  const BufferId target = preparation.add_scratch(static_cast<size_t>(packed_elements) * sizeof(float));
+  const BufferId target = preparation.add_scratch(packed_elements * int64_t{sizeof(float)});
   const int64_t raw_bytes = 4 * batch.distinct_count * task.shape.K * task.shape.N;
   auto run = [=, geometry = preparation.geometry()](const std::vector<std::byte*>& p, int64_t, int64_t,
                                                     Tally* tally) noexcept {

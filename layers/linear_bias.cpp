@@ -31,11 +31,11 @@ BufferId expand_c(const LinearTask& task, Preparation& preparation) {
   const bool ready = s.beta == 1 && element_count(c.shape) == elements;
   if (ready) return preparation.input(Linear::kC).buffer;
   if (c.constant) {
-    AlignedBuffer table(static_cast<size_t>(elements) * sizeof(float));
+    AlignedBuffer table(elements * int64_t{sizeof(float)});
     expand(c.constant->values<float>().data(), stride, s, reinterpret_cast<float*>(table.data()));
     return preparation.add_weights(std::move(table), c.name + " expanded");
   }
-  const BufferId target = preparation.add_scratch(static_cast<size_t>(elements) * sizeof(float));
+  const BufferId target = preparation.add_scratch(elements * int64_t{sizeof(float)});
   auto run = [=](const std::vector<std::byte*>& p, int64_t, int64_t, Tally* tally) noexcept {
     expand(reinterpret_cast<const float*>(p[0]), stride, s, reinterpret_cast<float*>(p[1]));
     if (!tally) return;

@@ -218,7 +218,7 @@ class Loop final : public ControlLayer {
   }
 
   void place_fixed(LoopStep& step, Preparation& p) const {
-    size_t condition_bytes = 0;
+    int64_t condition_bytes = 0;
     for (const PlacedBody& turn : step.turns)
       condition_bytes = std::max(condition_bytes, bytes_of_output(*turn.plan, 0));
     const BodyPlace iteration{p.add_scratch(sizeof(int64_t)), 0}, condition{p.add_scratch(condition_bytes), 0};
@@ -236,15 +236,14 @@ class Loop final : public ControlLayer {
     Carried c;
     const auto input = static_cast<int>(2 + k);
     c.first = {p.input(input).buffer, 0};
-    c.first_bytes = static_cast<int64_t>(bytes_of_input(*step.turns[0].plan, 2 + k));
+    c.first_bytes = bytes_of_input(*step.turns[0].plan, 2 + k);
     if (k < p.outputs().size() && p.output(static_cast<int>(k)).buffer >= 0) {
       c.last = {p.output(static_cast<int>(k)).buffer, 0};
-      c.last_bytes =
-          trips_ == 0 ? c.first_bytes : static_cast<int64_t>(bytes_of_output(*step.turns.back().plan, 1 + k));
+      c.last_bytes = trips_ == 0 ? c.first_bytes : bytes_of_output(*step.turns.back().plan, 1 + k);
     }
-    size_t most = 0;
+    int64_t most = 0;
     for (const PlacedBody& turn : step.turns) {
-      c.trip_bytes.push_back(static_cast<int64_t>(bytes_of_output(*turn.plan, 1 + k)));
+      c.trip_bytes.push_back(bytes_of_output(*turn.plan, 1 + k));
       most = std::max({most, bytes_of_input(*turn.plan, 2 + k), bytes_of_output(*turn.plan, 1 + k)});
     }
     c.before = {p.add_scratch(most), 0};

@@ -153,7 +153,7 @@ struct Statistics {
     });
     return value;
   }
-  int64_t bytes() const { return static_cast<int64_t>(2 * bytes_of(affine, 1) + 2 * bytes_of(moments, 1)); }
+  int64_t bytes() const { return 2 * bytes_of(affine, 1) + 2 * bytes_of(moments, 1); }
 };
 
 }  // namespace
@@ -167,7 +167,7 @@ void BatchNormalization::prepare_host(Preparation& p) const {
   const Statistics statistics{in[kScale].dtype, in[kMean].dtype};
   int64_t statistics_read = 0, statistics_constant = 0;
   for (int i = kScale; i <= kVar; ++i) {
-    const auto bytes = static_cast<int64_t>(bytes_of(in[static_cast<size_t>(i)].dtype, 1)) * n;
+    const auto bytes = bytes_of(in[static_cast<size_t>(i)].dtype, 1) * n;
     (in[static_cast<size_t>(i)].constant ? statistics_constant : statistics_read) += bytes;
   }
   std::vector<BufferId> ids;

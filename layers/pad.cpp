@@ -39,10 +39,10 @@ PadPiece endless_piece(int64_t at, int64_t n, PadMode mode) {
 
 /// A row of one value: `value`, or the element of `constant` where that is not null.
 AlignedBuffer fill_row(DType type, float value, const Tensor* constant) {
-  const size_t size = bytes_of(type, 1);
-  AlignedBuffer bytes(std::max<size_t>(16, size * static_cast<size_t>(kFillRow)));
+  const int64_t size = bytes_of(type, 1);
+  AlignedBuffer bytes(std::max<int64_t>(16, size * kFillRow));
   if (constant) {
-    std::memcpy(bytes.data(), constant->data(), size);
+    std::memcpy(bytes.data(), constant->data(), static_cast<size_t>(size));
   } else {
     with_number_type(type, [&](auto tag) {
       using T = typename decltype(tag)::type;

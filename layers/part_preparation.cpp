@@ -24,7 +24,7 @@ Placement PartPreparation::input(int i) {
   if (part.input >= 0) return whole_.input(part.input);
   if (part.scratch >= 0) return placed_plain({part.operand.dtype, part.operand.shape}, part.scratch);
   const Tensor& own = *part.operand.constant;
-  AlignedBuffer bytes(own.bytes());
+  AlignedBuffer bytes(static_cast<int64_t>(own.bytes()));
   if (own.bytes() > 0) std::memcpy(bytes.data(), own.data(), own.bytes());
   return placed_plain({own.dtype(), own.shape()}, whole_.add_weights(std::move(bytes), part.operand.name));
 }

@@ -28,7 +28,7 @@ class PartPreparation final : public Preparation {
   BufferId add_weights(AlignedBuffer bytes, std::string name) override {
     return whole_.add_weights(std::move(bytes), std::move(name));
   }
-  BufferId add_scratch(size_t bytes) override { return whole_.add_scratch(bytes); }
+  BufferId add_scratch(int64_t bytes) override { return whole_.add_scratch(bytes); }
   BufferId add_state(size_t bytes, std::string name, AlignedBuffer initial, size_t growth) override {
     return whole_.add_state(bytes, std::move(name), std::move(initial), growth);
   }

@@ -24,7 +24,7 @@ Placement expected_placement(const Operand& operand, Layout layout, int64_t chan
 }
 
 BufferId add_float_weights(Preparation& preparation, std::span<const float> values, std::string name) {
-  AlignedBuffer bytes(values.size() * sizeof(float));
+  AlignedBuffer bytes(std::ssize(values) * int64_t{sizeof(float)});
   if (!values.empty()) std::memcpy(bytes.data(), values.data(), values.size() * sizeof(float));
   return preparation.add_weights(std::move(bytes), std::move(name));
 }

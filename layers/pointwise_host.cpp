@@ -68,8 +68,7 @@ void with_types(DType type, bool truth, F make) {
 /// Bytes of a pair of operands, read n times each, and of the result.
 Planned pair_planned(const PointwiseOperand& a, const PointwiseOperand& b, int64_t n, int64_t result_bytes) {
   int64_t weights = 0, activations = 0;
-  for (const PointwiseOperand* x : {&a, &b})
-    (x->constant ? weights : activations) += n * static_cast<int64_t>(bytes_of(x->dtype, 1));
+  for (const PointwiseOperand* x : {&a, &b}) (x->constant ? weights : activations) += n * bytes_of(x->dtype, 1);
   return host_planned(activations, weights, n * result_bytes);
 }
 
@@ -78,7 +77,7 @@ void add_mixed_pair(Preparation& preparation, const PointwiseHost& f, const Poin
                     const PointwiseOperand& b, const std::vector<PairLoop>& loops, BufferId y, int64_t n) {
   const ReadInteger b_integer = is_real(a.dtype) ? nullptr : integer_reader(b.dtype);
   const RealReader b_real = real_reader(b.dtype);
-  const auto b_bytes = static_cast<int64_t>(bytes_of(b.dtype, 1));
+  const auto b_bytes = bytes_of(b.dtype, 1);
   with_element_type(a.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto run = [=](const std::vector<std::byte*>& at, int64_t, int64_t, Tally* tally) noexcept {

@@ -95,8 +95,8 @@ void add_pool_passes(Preparation& preparation, const std::vector<PoolArgs>& pass
       std::swap(planned.loaded_activations, planned.loaded_weights);
     if (!last) std::swap(planned.stored_outputs, planned.stored_scratch);
     const int64_t stored = int64_t{args.images} * args.channels * args.oh * args.ow;
-    const BufferId to = last ? preparation.output(Pool::kY).buffer
-                             : preparation.add_scratch(static_cast<size_t>(stored) * sizeof(float));
+    const BufferId to =
+        last ? preparation.output(Pool::kY).buffer : preparation.add_scratch(stored * int64_t{sizeof(float)});
     preparation.add_kernel<[](const KernelTable& t) { return t.pool; }>(
         args, {{offsetof(PoolArgs, x), from}, {offsetof(PoolArgs, y), to}}, planned,
         cycles / static_cast<double>(passes.size()));

@@ -76,9 +76,7 @@ void add_row_step(Preparation& p, const ParameterRows& rows, double cycles_per_e
   const DType x = in[0].dtype, y = p.outputs()[0].dtype;
   const bool has_zero = in.size() > 2 && in[2].present;
   const int64_t scale_bytes = bytes_around(in[1].dtype), zero_bytes = has_zero ? bytes_around(in[2].dtype) : 0;
-  const auto stored = [](DType type, int64_t n) {
-    return static_cast<int64_t>(bytes_of(type, static_cast<size_t>(n)));
-  };
+  const auto stored = [](DType type, int64_t n) { return bytes_of(type, n); };
   const auto run = [=](const std::vector<std::byte*>& at, int64_t begin, int64_t end, Tally* tally) noexcept {
     int64_t elements = 0, parameters = 0;
     for (int64_t r = begin; r < end; ++r) {

@@ -201,14 +201,15 @@ Planned planned_recurrent_host(const RecurrentTask& task, int64_t E) {
 }
 
 /// h or c of a stream, from its initial value on.
-BufferId add_carried(const RecurrentTask& task, int initial, const char* name, size_t bytes, Preparation& preparation) {
+BufferId add_carried(const RecurrentTask& task, int initial, const char* name, int64_t bytes,
+                     Preparation& preparation) {
   if (!task.stateful) return preparation.add_scratch(bytes);
   AlignedBuffer first;
   if (const Tensor* value = task.constant(initial)) {
     first = AlignedBuffer(bytes);
-    std::memcpy(first.data(), value->data(), bytes);
+    std::memcpy(first.data(), value->data(), first.size());
   }
-  return preparation.add_state(bytes, name, std::move(first));
+  return preparation.add_state(static_cast<size_t>(bytes), name, std::move(first));
 }
 
 template <class T>
@@ -233,13 +234,13 @@ void add_recurrent_step(const RecurrentTask& task, double cycles, Preparation& p
   ids.push_back(task.y ? preparation.output(Recurrent::kY).buffer : -1);
   ids.push_back(task.y_h ? preparation.output(Recurrent::kYh).buffer : -1);
   ids.push_back(task.y_c ? preparation.output(Recurrent::kYc).buffer : -1);
-  const auto sequences = static_cast<size_t>(task.shape.directions * task.shape.B);
-  const size_t carried = sequences * static_cast<size_t>(task.shape.H) * sizeof(T);
+  const int64_t sequences = task.shape.directions * task.shape.B;
+  const int64_t carried = sequences * task.shape.H * int64_t{sizeof(T)};
   ids.push_back(add_carried(task, Recurrent::kInitialH, "h", carried, preparation));
   ids.push_back(recurrence.has_c() ? add_carried(task, Recurrent::kInitialC, "c", carried, preparation) : -1);
-  ids.push_back(preparation.add_scratch(sequences * static_cast<size_t>(recurrence.sums()) * sizeof(double)));
+  ids.push_back(preparation.add_scratch(sequences * recurrence.sums() * int64_t{sizeof(double)}));
   add_host_step(preparation, std::move(ids), planned_recurrent_host(task, sizeof(T)), cycles, std::move(run),
-                static_cast<int64_t>(sequences));
+                sequences);
 }
 
 }  // namespace

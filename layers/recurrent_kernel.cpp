@@ -164,8 +164,8 @@ BufferId add_input_product(const RecurrentTask& task, const RecurrentArgs& args,
   const Geometry& g = preparation.geometry();
   const std::shared_ptr<GemmTables> tables = input_tables(task, g);
   const int64_t rows = s.gates() * s.H;
-  const BufferId gates = preparation.add_scratch(static_cast<size_t>(kFloatBytes * s.T * s.B * rows));
-  AlignedBuffer weights(static_cast<size_t>(kFloatBytes * tables->packing.weight_elements));
+  const BufferId gates = preparation.add_scratch(kFloatBytes * s.T * s.B * rows);
+  AlignedBuffer weights(kFloatBytes * tables->packing.weight_elements);
   tables->pack_weights(g, raw.w, floats(weights));
   std::vector<PointerBinding> pointers = {
       {offsetof(GemmArgs, a), preparation.input(Recurrent::kX).buffer, 0},
@@ -176,7 +176,7 @@ BufferId add_input_product(const RecurrentTask& task, const RecurrentArgs& args,
     // The new gate of a GRU keeps R's bias beside its product with h.
     const int64_t whole = args.cell == RecurrentCell::gru ? 2 * s.H : rows;
     for (int64_t i = 0; i < rows; ++i) sums[static_cast<size_t>(i)] = raw.wb[i] + (i < whole ? raw.rb[i] : 0.0f);
-    AlignedBuffer bias(static_cast<size_t>(kFloatBytes * tables->packing.bias_elements));
+    AlignedBuffer bias(kFloatBytes * tables->packing.bias_elements);
     tables->pack_bias(g, sums.data(), 1, 1.0, floats(bias));
     pointers.push_back({offsetof(GemmArgs, bias),
                         preparation.add_weights(std::move(bias), task.in[Recurrent::kB].name + " packed"), 0});
@@ -193,17 +193,16 @@ BufferId add_input_product(const RecurrentTask& task, const RecurrentArgs& args,
 /// h or c: `rows` padded rows a sequence. Of a stream they outlive the run, starting from `initial`.
 BufferId add_carried(const RecurrentTask& task, const RecurrentArgs& args, int initial, int64_t rows, const char* name,
                      Preparation& preparation) {
-  const auto bytes = static_cast<size_t>(kFloatBytes * args.B * rows * args.padded);
+  const int64_t bytes = kFloatBytes * args.B * rows * args.padded;
   if (!task.stateful) return preparation.add_scratch(bytes);
   AlignedBuffer first;
   if (const Tensor* value = task.constant(initial)) {
     first = AlignedBuffer(bytes);
-    std::memset(first.data(), 0, bytes);
     for (int64_t b = 0; b < args.B; ++b)
       std::memcpy(floats(first) + b * rows * args.padded, value->values<float>().data() + b * args.initial_sequence,
                   static_cast<size_t>(kFloatBytes * args.H));
   }
-  return preparation.add_state(bytes, name, std::move(first));
+  return preparation.add_state(static_cast<size_t>(bytes), name, std::move(first));
 }
 
 /// Where the operands of direction `d` lie.
@@ -233,8 +232,7 @@ std::vector<PointerBinding> bind_operands(const RecurrentTask& task, const Recur
   if (s.kind == CellKind::lstm)
     bind(offsetof(RecurrentArgs, c), add_carried(task, args, Recurrent::kInitialC, 1, "c", preparation), 0);
   if (args.cell == RecurrentCell::gru_reset_first)
-    bind(offsetof(RecurrentArgs, scratch),
-         preparation.add_scratch(static_cast<size_t>(kFloatBytes * args.B * 2 * args.padded)), 0);
+    bind(offsetof(RecurrentArgs, scratch), preparation.add_scratch(kFloatBytes * args.B * 2 * args.padded), 0);
   if (task.stateful)
     bind(offsetof(RecurrentArgs, turn),
          preparation.add_state(static_cast<size_t>(args.B) * sizeof(int32_t), "turn of h"), 0);
@@ -252,7 +250,7 @@ void add_direction(const RecurrentTask& task, int64_t d, Preparation& preparatio
   BufferId gates = -1;
   if (uses_gemm(task, args)) gates = add_input_product(task, args, raw, preparation);
 
-  AlignedBuffer weights(static_cast<size_t>(kFloatBytes * recurrent_weight_elements(args)));
+  AlignedBuffer weights(kFloatBytes * recurrent_weight_elements(args));
   pack_recurrent(args, raw, g, floats(weights));
   std::vector<PointerBinding> pointers = bind_operands(task, args, d, preparation);
   if (gates >= 0) {
@@ -264,7 +262,7 @@ void add_direction(const RecurrentTask& task, int64_t d, Preparation& preparatio
   pointers.push_back({offsetof(RecurrentArgs, w),
                       preparation.add_weights(std::move(weights), task.in[Recurrent::kR].name + " packed"), 0});
   if (raw.wb) {
-    AlignedBuffer bias(static_cast<size_t>(kFloatBytes * recurrent_bias_elements(args)));
+    AlignedBuffer bias(kFloatBytes * recurrent_bias_elements(args));
     pack_recurrent_bias(args, raw, floats(bias));
     pointers.push_back({offsetof(RecurrentArgs, bias),
                         preparation.add_weights(std::move(bias), task.in[Recurrent::kB].name + " packed"), 0});

@@ -104,8 +104,8 @@ void add_resize_steps(Preparation& p, const std::vector<ResizePass>& passes, dou
     const bool first = i == 0, last = i + 1 == passes.size();
     End to{p.output(0).buffer};
     if (!last) {
-      const auto elements = static_cast<size_t>(element_count({pass.outer, pass.m, pass.inner}, "Resize scratch"));
-      to = {p.add_scratch(elements * sizeof(double)), true};
+      const int64_t elements = element_count({pass.outer, pass.m, pass.inner}, "Resize scratch");
+      to = {p.add_scratch(elements * int64_t{sizeof(double)}), true};
     }
     with_number_type(p.outputs()[0].dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;

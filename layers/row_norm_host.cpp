@@ -88,7 +88,7 @@ void add_host_row_norm(Preparation& p, const RowNormArgs& args, bool has_bias, c
       p.input(kX).buffer, p.input(kScale).buffer, has_bias ? p.input(kB).buffer : -1, p.output(0).buffer, buffer(1),
       buffer(2)};
   const int64_t n = args.rows * args.width;
-  const auto bytes = [](DType type, int64_t count) { return static_cast<int64_t>(bytes_of(type, 1)) * count; };
+  const auto bytes = [](DType type, int64_t count) { return bytes_of(type, 1) * count; };
   Planned planned;
   for (int i : {kX, kScale, kB}) {
     if (i == kB && !has_bias) continue;

@@ -164,14 +164,14 @@ class Scan final : public ControlLayer {
   }
 
   void add_state(LoopStep& step, Preparation& p, size_t k) const {
-    const auto bytes = static_cast<int64_t>(bytes_of_input(*step.turns[0].plan, k));
+    const int64_t bytes = bytes_of_input(*step.turns[0].plan, k);
     Carried c;
     c.first = {p.input(static_cast<int>(before_ + k)).buffer, 0};
     c.first_bytes = c.last_bytes = bytes;
     if (k < p.outputs().size()) c.last = {p.output(static_cast<int>(k)).buffer, 0};
     c.trip_bytes = {bytes};
-    c.before = {p.add_scratch(static_cast<size_t>(bytes)), 0};
-    c.after = {p.add_scratch(static_cast<size_t>(bytes)), 0};
+    c.before = {p.add_scratch(bytes), 0};
+    c.after = {p.add_scratch(bytes), 0};
     step.turns[0].place_input(k, c.before);
     step.turns[0].place_output(k, c.after);
     step.carried.push_back(std::move(c));

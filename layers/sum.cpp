@@ -13,7 +13,7 @@ namespace tally {
 namespace {
 
 CopyArgs whole_copy(const Placement& y) {
-  const auto bytes = static_cast<int64_t>(bytes_of(y.type.dtype, 1));
+  const auto bytes = bytes_of(y.type.dtype, 1);
   return copy_args({{placed_elements(y), 1, 1}}, bytes, "Sum");
 }
 

@@ -161,7 +161,7 @@ class TopK final : public Layer {
   /// Outputs that are not wanted are written to scratch: both are found together.
   BufferId values_buffer(Preparation& p, int output, int64_t bytes) const {
     const bool wanted = static_cast<size_t>(output) < p.outputs().size() && p.output(output).buffer >= 0;
-    return wanted ? p.output(output).buffer : p.add_scratch(static_cast<size_t>(bytes));
+    return wanted ? p.output(output).buffer : p.add_scratch(bytes);
   }
 
   /// Stored results: those wanted are outputs, the others scratch.
@@ -225,7 +225,7 @@ class TopK final : public Layer {
     const int64_t rows = r.outer * r.inner, results = rows * r.k;
     const BufferId values = values_buffer(p, 0, results * int64_t{sizeof(T)}),
                    indices = values_buffer(p, 1, results * 8);
-    const auto row_bytes = static_cast<size_t>(r.n) * sizeof(E);
+    const int64_t row_bytes = r.n * int64_t{sizeof(E)};
     const BufferId front = p.add_scratch(row_bytes), back = p.add_scratch(row_bytes);
     Planned all = planned<T>(p, r, rows * r.n);
     const int64_t loads = (rows * passes(r) * r.n + results) * int64_t{sizeof(E)};

@@ -88,12 +88,12 @@ std::optional<Passage> transposed_operands(Rewriter& rewriter, const TypedNode& 
 }
 
 /// Bytes that transpositions move of which this node is the only reader, each once.
-size_t bytes_saved(Rewriter& rewriter, const TypedNode& node, int index, const Passage& passage) {
-  size_t bytes = 0;
+int64_t bytes_saved(Rewriter& rewriter, const TypedNode& node, int index, const Passage& passage) {
+  int64_t bytes = 0;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     if (passage.transpositions[i] < 0 || rewriter.sole_consumer(node.inputs[i]) != index) continue;
     const TypedValue& value = rewriter.value(node.inputs[i]);
-    bytes += bytes_of(value.dtype, static_cast<size_t>(element_count(value.shape)));
+    bytes += bytes_of(value.dtype, element_count(value.shape));
   }
   return bytes;
 }
@@ -107,7 +107,7 @@ std::optional<Passage> find_passage(Rewriter& rewriter, int index) {
   if (!passage) return {};
   const TypedValue& out = rewriter.value(node.outputs[0]);
   // The last one's place is where the node will stand, so that one has to go. Padding may move a little more.
-  const size_t bytes = bytes_of(out.dtype, static_cast<size_t>(element_count(out.shape)));
+  const int64_t bytes = bytes_of(out.dtype, element_count(out.shape));
   if (rewriter.sole_consumer(rewriter.node(passage->last).outputs[0]) != index ||
       bytes / 3 * 2 > bytes_saved(rewriter, node, index, *passage))
     return {};

@@ -50,9 +50,9 @@ static_assert(rows_follow_the_enum());
 
 int bits_of(DType type) { return kRows[static_cast<size_t>(type)].bits; }
 
-size_t bytes_of(DType type, size_t count) {
+int64_t bytes_of(DType type, int64_t count) {
   const int bits = bits_of(type);
-  return bits == 4 ? count / 2 + count % 2 : count * static_cast<size_t>(bits / 8);
+  return bits == 4 ? count / 2 + count % 2 : count * (bits / 8);
 }
 
 std::string_view name_of(DType type) { return kRows[static_cast<size_t>(type)].name; }

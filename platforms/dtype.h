@@ -36,7 +36,7 @@ enum class DType : uint8_t {
 int bits_of(DType type);
 
 /// Bytes that `count` elements take (4-bit types round up to a whole byte). Checked by the caller against overflow.
-size_t bytes_of(DType type, size_t count);
+int64_t bytes_of(DType type, int64_t count);
 
 /// "float32", "int8", …: the names ONNX and numpy users know.
 std::string_view name_of(DType type);

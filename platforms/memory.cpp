@@ -1,15 +1,15 @@
 #include "tally/platforms/memory.h"
 
-#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
 namespace tally {
 
-AlignedBuffer::AlignedBuffer(size_t size) {
-  if (size == 0) return;
-  if (size > SIZE_MAX - kGuardBytes - kAlignment) throw std::bad_alloc();
+AlignedBuffer::AlignedBuffer(int64_t bytes) {
+  if (bytes == 0) return;
+  if (static_cast<uint64_t>(bytes) > PTRDIFF_MAX - kGuardBytes - kAlignment) throw std::bad_alloc();
+  const auto size = static_cast<size_t>(bytes);
   // Whole cache lines, so that no other object shares the last one. posix_memalign, since Android has had aligned_alloc
   // only from API level 28 on.
   const size_t whole = (size + kGuardBytes + kAlignment - 1) / kAlignment * kAlignment;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 namespace tally {
@@ -10,12 +11,13 @@ inline constexpr size_t kAlignment = 64;
 /// legal.
 inline constexpr size_t kGuardBytes = 64;
 
-/// `size` bytes aligned to kAlignment, followed by kGuardBytes that may be read; all zero at first. Movable, not
-/// copyable. The constructor throws std::bad_alloc. An empty buffer holds nothing and its data() is null.
+/// `bytes` bytes aligned to kAlignment, followed by kGuardBytes that may be read; all zero at first. Movable, not
+/// copyable. The constructor throws std::bad_alloc, also of more than the address space holds. An empty buffer holds
+/// nothing and its data() is null.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  explicit AlignedBuffer(size_t size);
+  explicit AlignedBuffer(int64_t bytes);
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {

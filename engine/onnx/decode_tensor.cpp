@@ -267,7 +267,7 @@ bool left_out(const Header& h) {
 void check_data(const Header& h, DType dtype, size_t elements) {
   const size_t typed_total = h.floats + h.doubles + h.int32s + h.int64s + h.uint64s + h.strings;
   if (h.raw && h.raw->size() != 0 && typed_total != 0) fail("", "raw_data and typed data", "must not both be there");
-  const size_t required_bytes = bytes_of(dtype, elements);
+  const auto required_bytes = static_cast<size_t>(bytes_of(dtype, static_cast<int64_t>(elements)));
   if (h.raw && typed_total == 0 && dtype != DType::string) {
     if (h.raw->size() != required_bytes)
       fail("", text("raw_data of ", h.raw->size(), " bytes"),

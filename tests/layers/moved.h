@@ -52,7 +52,7 @@ inline Ints whole(const Tensor& t) {
 
 /// Raw bytes of element i.
 inline std::string element(const Tensor& t, int64_t i) {
-  const size_t bytes = bytes_of(t.dtype(), 1);
+  const auto bytes = static_cast<size_t>(bytes_of(t.dtype(), 1));
   return {static_cast<const char*>(t.data()) + static_cast<size_t>(i) * bytes, bytes};
 }
 
@@ -67,7 +67,8 @@ inline void check_moved(const Tensor& y, const Tensor& x, const Shape& shape,
     Shape at;
     for (size_t d = 0; d < shape.size(); ++d) at.push_back(i / strides[d] % shape[d]);
     const int64_t from = source(at);
-    const std::string expected = from < 0 ? std::string(bytes_of(y.dtype(), 1), '\0') : element(x, from);
+    const std::string expected =
+        from < 0 ? std::string(static_cast<size_t>(bytes_of(y.dtype(), 1)), '\0') : element(x, from);
     if (element(y, i) == expected) continue;
     FAIL_CHECK("element " << i << " must be element " << from);
     return;

@@ -117,7 +117,7 @@ void check_quantize(const Granularity& g, const IntegerRange& range, DType x_typ
   CHECK(cost.elementwise == static_cast<int64_t>(n) * (has_zero ? 5 : 4));
   CHECK(cost.comparisons == static_cast<int64_t>(n) * 2);
   CHECK(ran.plan->estimate.totals.bytes_compulsory ==
-        static_cast<int64_t>(n) * bits_of(x_type) / 8 + static_cast<int64_t>(bytes_of(range.type, n)));
+        static_cast<int64_t>(n) * bits_of(x_type) / 8 + bytes_of(range.type, static_cast<int64_t>(n)));
   CHECK(ran.plan->estimate.totals.params == 0);
 }
 

@@ -24,7 +24,7 @@ Tensor slice(const Tensor& whole, size_t axis, int64_t t) {
   const int64_t steps = shape[axis];
   shape[axis] = 1;
   Tensor step(whole.dtype(), shape);
-  const size_t bytes = bytes_of(whole.dtype(), static_cast<size_t>(inner));
+  const auto bytes = static_cast<size_t>(bytes_of(whole.dtype(), inner));
   for (int64_t o = 0; o < outer; ++o)
     std::memcpy(static_cast<std::byte*>(step.mutable_data()) + static_cast<size_t>(o) * bytes,
                 static_cast<const std::byte*>(whole.data()) + static_cast<size_t>(o * steps + t) * bytes, bytes);

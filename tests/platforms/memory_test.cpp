@@ -10,9 +10,9 @@
 using namespace tally;
 
 TEST_CASE("a buffer is aligned, zero, and readable past its end") {
-  for (const size_t size : {1, 63, 64, 65, 4097}) {
+  for (const int size : {1, 63, 64, 65, 4097}) {
     const AlignedBuffer buffer(size);
-    REQUIRE(buffer.size() == size);
+    REQUIRE(buffer.size() == static_cast<size_t>(size));
     CHECK(reinterpret_cast<uintptr_t>(buffer.data()) % kAlignment == 0);
     CHECK(
         std::all_of(buffer.data(), buffer.data() + size + kGuardBytes, [](std::byte b) { return b == std::byte{0}; }));
@@ -33,6 +33,6 @@ TEST_CASE("empty, moved and impossible buffers") {
   CHECK(empty.size() == 128);
   CHECK(std::as_const(empty).as<float>()[31] == 2.5f);
 
-  CHECK_THROWS_AS(AlignedBuffer(SIZE_MAX), std::bad_alloc);
-  CHECK_THROWS_AS(AlignedBuffer(SIZE_MAX - 100), std::bad_alloc);
+  CHECK_THROWS_AS(AlignedBuffer(INT64_MAX), std::bad_alloc);
+  CHECK_THROWS_AS(AlignedBuffer(PTRDIFF_MAX - 100), std::bad_alloc);
 }

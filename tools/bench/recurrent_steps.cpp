@@ -79,9 +79,9 @@ struct Subject {
     args.H = net.H;
     args.lanes = recurrent_lanes(net.H, g);
     args.padded = (net.H + args.lanes - 1) / args.lanes * args.lanes;
-    packed = AlignedBuffer(static_cast<size_t>(recurrent_weight_elements(args)) * 4);
-    packed_bias = AlignedBuffer(static_cast<size_t>(recurrent_bias_elements(args)) * 4);
-    state = AlignedBuffer(static_cast<size_t>(3 * args.padded) * 4);
+    packed = AlignedBuffer(recurrent_weight_elements(args) * 4);
+    packed_bias = AlignedBuffer(recurrent_bias_elements(args) * 4);
+    state = AlignedBuffer(3 * args.padded * 4);
     std::memset(state.data(), 0, state.size());
     const RecurrentWeights raw{w.data(), r.data(), bias.data(), bias.data() + columns()};
     pack_recurrent(args, raw, g, reinterpret_cast<float*>(packed.data()));

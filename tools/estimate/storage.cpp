@@ -19,7 +19,7 @@ StoredValues stored_values(const Estimate& estimate) {
       if (counted ? operand.shared : !constants.insert(operand.name).second) continue;
       const int64_t elements = element_count(operand.shape);
       stored.elements += elements;
-      stored.bytes += static_cast<int64_t>(bytes_of(operand.dtype, static_cast<size_t>(elements)));
+      stored.bytes += bytes_of(operand.dtype, elements);
     }
   return stored;
 }

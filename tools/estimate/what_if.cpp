@@ -165,7 +165,7 @@ class Variant {
     const int64_t kept = constant_elements(n, operand, in, out);
     costs_.bytes += resized(scaled(operand.bytes, kept, elements), operand.dtype);
     if (counted ? operand.shared : !constants_.insert(operand.name).second) return;
-    const auto stored = static_cast<int64_t>(bytes_of(operand.dtype, static_cast<size_t>(elements)));
+    const auto stored = bytes_of(operand.dtype, elements);
     costs_.stored += resized(scaled(stored, kept, elements), operand.dtype);
     if (operand.role == Role::weight) costs_.params += kept;
   }

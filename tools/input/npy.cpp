@@ -48,7 +48,7 @@ Shape parse_shape(std::string_view text, const std::string& who) {
 /// Column-major elements brought to row-major order.
 Tensor transposed_storage(const Tensor& stored, const Shape& shape) {
   Tensor result(stored.dtype(), shape);
-  const size_t size = bytes_of(stored.dtype(), 1);
+  const auto size = static_cast<size_t>(bytes_of(stored.dtype(), 1));
   const auto* from = static_cast<const char*>(stored.data());
   auto* to = static_cast<char*>(result.mutable_data());
   Shape index(shape.size(), 0);
@@ -97,7 +97,7 @@ Tensor read_npy(const std::filesystem::path& file, size_t max_bytes) {
   if (elements > max_bytes || elements * static_cast<uint64_t>(bits_of(dtype) / 8) > max_bytes)
     fail(who, text("shape ", to_string(shape), " of ", name_of(dtype)), text("must be at most ", max_bytes, " bytes"),
          ErrorCode::limit);
-  const size_t bytes = bytes_of(dtype, static_cast<size_t>(elements));
+  const auto bytes = static_cast<size_t>(bytes_of(dtype, static_cast<int64_t>(elements)));
   const auto begin = in.tellg();
   in.seekg(0, std::ios::end);
   if (static_cast<size_t>(in.tellg() - begin) < bytes)

@@ -7,9 +7,7 @@ namespace tally::tools {
 
 namespace {
 
-int64_t bytes_in(const TensorType& type) {
-  return static_cast<int64_t>(bytes_of(type.dtype, static_cast<size_t>(element_count(type.shape))));
-}
+int64_t bytes_in(const TensorType& type) { return bytes_of(type.dtype, element_count(type.shape)); }
 
 /// Steps that lie one after the other in a first dimension of which a step holds one element, [N, …] for [1, …], with a
 /// dimension of their own: [N, 1, …]. Anything else as it is.

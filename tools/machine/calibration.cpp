@@ -135,7 +135,7 @@ class Probes {
     for (size_t c = 0; c < clusters.size(); ++c)
       largest = std::max(largest, std::max(bytes_of(c, file.clusters[c].levels.size() - 1, 1),
                                            bytes_of(c, file.clusters[c].levels.size() - 1, cores(c)) * cores(c)));
-    memory_ = AlignedBuffer(static_cast<size_t>(largest));
+    memory_ = AlignedBuffer(largest);
     std::fill(reinterpret_cast<float*>(memory_.data()), reinterpret_cast<float*>(memory_.data()) + largest / 4, 0.25f);
     for (size_t c = 0; c < clusters.size(); ++c) {
       add_peaks(c);
