@@ -168,6 +168,7 @@ class RoiAlign final : public HostLayer {
     };
     const int64_t bins = element_count(p.outputs()[0].shape), size = int64_t{sizeof(T)};
     const int64_t samples = rule.samples == 0 ? 1 : rule.samples * rule.samples;
+    if (rule.samples == 0) p.vary("adaptive_samples");  // as many as a bin has pixels, which the regions decide
     add_host_step(p, {p.input(kX).buffer, p.input(kRois).buffer, p.input(kBatch).buffer, p.output(0).buffer},
                   host_planned(p,
                                {{kX, bins * samples * 4 * size},

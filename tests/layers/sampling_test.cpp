@@ -117,7 +117,8 @@ TEST_CASE("RoiAlign: the mean of bilinear samples, regions outside and of any si
   const std::vector<double> x = random_values(2 * 3 * 6 * 7, 5);
   const std::vector<double> rois = {0.5, 1, 4.5, 5, -3, -2, 2, 3, 1, 1, 1, 1, 5, 4, 60, 90};
   const Ints batch{0, 1, -1, 0};
-  for (const bool half : {false, true}) {
+  for (const auto& [half, samples] :
+       {std::pair(false, 2), std::pair(true, 2), std::pair(false, 0), std::pair(true, 0)}) {
     GraphMaker g;
     g.input("x", float_tensor({2, 3, 6, 7}, x))
         .input("r", float_tensor({4, 4}, rois))
@@ -125,7 +126,7 @@ TEST_CASE("RoiAlign: the mean of bilinear samples, regions outside and of any si
     g.node("RoiAlign", {"x", "r", "b"}, "y",
            {{"output_height", int64_t{2}},
             {"output_width", int64_t{3}},
-            {"sampling_ratio", int64_t{2}},
+            {"sampling_ratio", int64_t{samples}},
             {"spatial_scale", 0.5f},
             {"coordinate_transformation_mode", std::string(half ? "half_pixel" : "output_half_pixel")}},
            16);
@@ -144,22 +145,30 @@ TEST_CASE("RoiAlign: the mean of bilinear samples, regions outside and of any si
     };
     double worst = 0;
     size_t at = 0;
+    int64_t all_samples = 0;
     for (size_t r = 0; r < 4; ++r) {
       const double shift = half ? 0.5 : 0;
       const double x0 = rois[4 * r] / 2 - shift, y0 = rois[4 * r + 1] / 2 - shift;
       double w = rois[4 * r + 2] / 2 - shift - x0, h = rois[4 * r + 3] / 2 - shift - y0;
       if (!half) w = std::max(w, 1.0), h = std::max(h, 1.0);
+      const auto in_bin = [&](double bin) {
+        return samples > 0 ? samples : std::max(1, static_cast<int>(std::ceil(bin)));
+      };
+      const int rows = in_bin(h / 2), columns = in_bin(w / 3);
+      all_samples += 18 * rows * columns;
       for (int64_t c = 0; c < 3; ++c)
         for (int oy = 0; oy < 2; ++oy)
           for (int ox = 0; ox < 3; ++ox) {
             double sum = 0;
-            for (int s = 0; s < 4; ++s)
-              sum += pixel(batch[r] < 0 ? 1 : batch[r], c, y0 + h / 2 * (oy + (s / 2 + 0.5) / 2),
-                           x0 + w / 3 * (ox + (s % 2 + 0.5) / 2));
-            worst = std::max(worst, std::abs(found[at++] - sum / 4));
+            for (int s = 0; s < rows * columns; ++s)
+              sum += pixel(batch[r] < 0 ? 1 : batch[r], c, y0 + h / 2 * (oy + (s / columns + 0.5) / rows),
+                           x0 + w / 3 * (ox + (s % columns + 0.5) / columns));
+            worst = std::max(worst, std::abs(found[at++] - sum / (rows * columns)));
           }
     }
     CHECK(worst <= 0x1p-24);
+    CHECK(ran.plan->rows.back().varies == (samples == 0 ? "adaptive_samples" : ""));
+    CHECK(ran.executed().bytes_loaded == 4 * 4 * all_samples + 4 * 16 + 8 * 4);
   }
 }
 

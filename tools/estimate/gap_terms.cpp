@@ -34,6 +34,7 @@ constexpr Meaning kMeanings[] = {
     {"control", "around bodies: carried, sliced, stacked"},
     {"iterations", "trips that data asked for, less the one planned"},
     {"branch", "the branch taken, less the costliest"},
+    {"adaptive_samples", "samples of a bin beyond one, as many as it has pixels"},
     {"indices_outside", "updates whose index lies outside, left out"},
 };
 
