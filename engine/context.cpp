@@ -272,7 +272,7 @@ std::span<std::byte> Context::output_bytes(size_t index, DType asked) const {
     fail("output '" + output.name + "'", text("asked as ", name_of(asked)),
          text("must be ", name_of(output.type.dtype)), ErrorCode::usage);
   return {impl_->table.address[static_cast<size_t>(output.buffer)],
-          impl_->plan->buffers[static_cast<size_t>(output.buffer)].bytes};
+          static_cast<size_t>(bytes_of(output.type.dtype, element_count(output.type.shape)))};
 }
 
 size_t Context::output_index(const std::string& name) const {

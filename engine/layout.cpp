@@ -82,15 +82,16 @@ class Chooser {
   bool is_data(ValueId id) const { return id != kAbsent && !graph_.values[static_cast<size_t>(id)].constant; }
 
   double reorder(ValueId id, Layout from, Layout to) const {
-    if (from == to) return 0;
-    return reorderable(id) ? reorder_cycles(graph_.values[static_cast<size_t>(id)].shape, geometry_) : kNever;
+    const Shape& shape = graph_.values[static_cast<size_t>(id)].shape;
+    if (lies_alike(shape, from, to, geometry_.channel_pad)) return 0;
+    return reorderable(id) ? reorder_cycles(shape, geometry_) : kNever;
   }
 
   /// best_[v][l]: least planned cycles, up to a constant, of having value v in layout l.
   void forward() {
     best_.assign(graph_.values.size(), {0, kNever});
     for (size_t v = 0; v < best_.size(); ++v)
-      if (reorderable(static_cast<ValueId>(v))) best_[v][1] = reorder_cycles(graph_.values[v].shape, geometry_);
+      best_[v][1] = reorder(static_cast<ValueId>(v), Layout::plain, Layout::channels_last);
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const TypedNode& node = graph_.nodes[i];
       if (node.dead) continue;

@@ -13,6 +13,12 @@ Placement expected_placement(const TensorType& type, Layout layout, int64_t chan
   return p;
 }
 
+bool lies_alike(const Shape& shape, Layout from, Layout to, int64_t channel_pad) {
+  if (from == to) return true;
+  if (shape.size() < 2 || element_count(shape) != shape[0] * shape[1]) return false;
+  return shape[1] % channel_pad == 0 || (to == Layout::plain && shape[0] == 1);
+}
+
 int64_t placed_elements(const Placement& p) {
   const int64_t n = element_count(p.type.shape);
   return p.layout == Layout::plain || n == 0 ? n : n / p.type.shape[1] * p.channel_stride;

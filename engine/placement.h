@@ -25,6 +25,10 @@ inline bool may_be_channels_last(DType dtype, const Shape& shape) { return dtype
 /// The placement that a tensor gets, before it has a buffer: what candidates plan with.
 Placement expected_placement(const TensorType& type, Layout layout, int64_t channel_pad);
 
+/// True where the bytes of a tensor in one layout are those that it needs in the other: one pixel an image, and either
+/// no padding channels or one image whose padding a plain reader never meets.
+bool lies_alike(const Shape& shape, Layout from, Layout to, int64_t channel_pad);
+
 /// Elements that the placement occupies, padding channels included.
 int64_t placed_elements(const Placement& p);
 

@@ -277,7 +277,7 @@ class Planner final : public Preparation {
     return -1;
   }
 
-  /// A reorder row where a value is wanted in a layout that nobody has made yet.
+  /// A reorder row where a value is wanted in a layout that nobody has made yet, unless its bytes are the same.
   void ensure_placed(ValueId id, Layout layout) {
     if (placed_.contains({id, layout})) return;
     const Layout from = layout == Layout::plain ? Layout::channels_last : Layout::plain;
@@ -287,6 +287,10 @@ class Planner final : public Preparation {
            ErrorCode::internal);
     const BufferId source = have->second;
     const TypedValue& value = graph_.values[static_cast<size_t>(id)];
+    if (lies_alike(value.shape, from, layout, kernels_.geometry.channel_pad)) {
+      placed_[{id, layout}] = source;
+      return;
+    }
     const BufferId target =
         buffers_.add({value.name + " reordered", BufferKind::arena, stored_bytes(id, layout), 0, nullptr, nullptr});
     placed_[{id, layout}] = target;

@@ -138,4 +138,36 @@ TEST_CASE("views: bad shapes and axes name node, found and required") {
   CHECK(failing({2, 3}, "Unsqueeze", {5}) == "Unsqueeze 'y': axis=5 must be in [-3, 3)");
 }
 
+TEST_CASE("one pixel an image: channels_last is read as plain, as long as no padding lies between") {
+  constexpr int64_t kPixels = 3 * 5;
+  for (const Isa isa : usable_isas())
+    for (const int64_t N : {1, 2})
+      for (const int64_t C : {10, 16}) {
+        CAPTURE(name_of(isa));
+        CAPTURE(N);
+        CAPTURE(C);
+        const std::vector<double> x = random_values(N * C * kPixels, 1);
+        std::vector<double> w(static_cast<size_t>(C * C), 0.0), expected, scale;
+        for (int64_t c = 0; c < C; ++c) w[static_cast<size_t>(c * C + c)] = 1;
+        for (int64_t map = 0; map < N * C; ++map) {
+          double sum = 0, magnitude = 0;
+          for (int64_t i = 0; i < kPixels; ++i) {
+            sum += x[static_cast<size_t>(map * kPixels + i)];
+            magnitude += std::abs(x[static_cast<size_t>(map * kPixels + i)]);
+          }
+          expected.push_back(sum / kPixels);
+          scale.push_back(magnitude / kPixels);
+        }
+        GraphMaker g;
+        g.input("x", float_tensor({N, C, 3, 5}, x)).constant("w", float_tensor({C, C, 1, 1}, w));
+        g.node("Conv", {"x", "w"}, "c").node("AveragePool", {"c"}, "p", {{"kernel_shape", Ints{3, 5}}});
+        g.node("Flatten", {"p"}, "y").output("p").output("y");
+        const Ran ran = run_graph(g, isa);
+        for (const Tensor& y : ran.outputs) check_close(y, expected, scale, kPixels + C);
+        const int64_t pad = kernel_table(isa, false).geometry.channel_pad;
+        for (const PlanRow& row : ran.plan->rows)
+          if (row.op == "Reorder" && row.input_shapes[0] == Shape{N, C, 1, 1}) CHECK((N > 1 && C % pad != 0));
+      }
+}
+
 }  // namespace
