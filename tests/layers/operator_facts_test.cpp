@@ -115,6 +115,10 @@ TEST_CASE("what is out of scope is refused by name, with the reason") {
   CHECK(error("SequenceAt", "") ==
         "SequenceAt 's': an operator of ai.onnx must be for inference on tensors (out of scope: sequences)");
   CHECK(error("ImageDecoder", "ai.onnx").find("out of scope: image decoding") != std::string::npos);
+  for (const char* op :
+       {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
+    CHECK(error(op, "") == std::string(op) + " 's': an operator of ai.onnx must be for inference on tensors (out of " +
+                               "scope: random numbers)");
   CHECK(error("Adam", "ai.onnx.preview.training").find("out of scope: training") != std::string::npos);
   CHECK(error("Foo", "") ==
         "Foo 's': operator Foo of domain 'ai.onnx' at opset 17 is not known; must be a supported operator");
