@@ -12,6 +12,7 @@ OBSERVERS = {
     "native": "single-stepper",
     "callgrind": "callgrind",
 }
+TARGETS = {"x86_64": "", "aarch64": " (aarch64)", "arm": " (armv7)"}
 HEADINGS = {"lanes": "fp32 lanes", "int_macs": "integer MACs", "bytes_loaded": "bytes loaded", "bytes_stored": "bytes stored"}
 WAYS = ("loaded", "stored")
 
@@ -53,7 +54,7 @@ def table(heading, rows):
 
 
 def title(row):
-    return f"{row['isa']}, {OBSERVERS[row['observer']]}" + (" (aarch64)" if row["target"] == "aarch64" else "")
+    return f"{row['isa']}, {OBSERVERS[row['observer']]}" + TARGETS[row["target"]]
 
 
 def quantities_of(cases):
