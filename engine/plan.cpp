@@ -106,6 +106,8 @@ class Planner final : public Preparation {
     return plan;
   }
 
+  int64_t max_trips() const override { return options_.max_trips; }
+
   BufferId adopt(const BufferInfo& buffer) override {
     (buffer.kind == BufferKind::state ? plan_->state_bytes : plan_->weights_bytes) += buffer.bytes;
     buffers_.check_memory(uint64_t{plan_->weights_bytes} + plan_->state_bytes);

@@ -38,6 +38,8 @@ class Preparation {
 
   /// The plan of a body, made by the rules and options of this one; throws Error.
   virtual std::shared_ptr<const Plan> plan_body(const TypedGraph& body) = 0;
+  /// Of all loops in one run, in multiply-accumulates.
+  virtual int64_t max_trips() const = 0;
   /// Weights or state of a body's plan become this plan's own.
   virtual BufferId adopt(const BufferInfo& buffer) = 0;
   /// executed − ideal of the layer, whose work is that of its bodies' plans. `varies`: as in PlanRow; where it is empty

@@ -261,8 +261,12 @@ class Typer {
       fail(node.label(), operands.empty() ? "no inputs" : "an absent first input", "must be given");
     for (size_t i = 0; i < operands.size(); ++i)
       if (typed.layer->needs_value(static_cast<int>(i)) && operands[i].present &&
-          (operands[i].constant == nullptr || !operands[i].constant->has_data()))
+          (operands[i].constant == nullptr || !operands[i].constant->has_data())) {
+        if (binding_.allow_unknown)
+          return add_unknown_node(node, std::move(typed),
+                                  "what its input '" + operands[i].name + "' holds is not known");
         fail(node.label(), "input '" + operands[i].name + "'", "must be constant or bound before planning");
+      }
     try {
       type_bodies(node, typed, operands, names);
     } catch (const UnknownBody& unknown) {

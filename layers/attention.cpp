@@ -208,7 +208,9 @@ Cost Attention::cost(Operands in, std::span<const TensorType>) const {
   if (spec_.causal && heads * x.N * M > 0 && !has_operand(in, kSeqLen)) {
     AttentionArgs args = kernel_arguments({spec_, x, 1, in, {}, label()});
     cost.macs_masked = causal_products(args);
-    cost.formulas.push_back({"macs_masked", "B·H·(N·M − pairs under the causal mask)·(d+e)", "", cost.macs_masked});
+    const int64_t seen = x.N * M - cost.macs_masked / std::max<int64_t>(heads * (x.d + x.e), 1);
+    cost.formulas.push_back({"macs_masked", "B·H·(N·M − pairs that the causal mask leaves)·(d+e)",
+                             text(x.B, "·", x.H, "·(", x.N, "·", M, " − ", seen, ")·", x.d + x.e), cost.macs_masked});
   }
   return cost;
 }

@@ -58,6 +58,14 @@ BoundBody::BoundBody(const PlacedBody& body, const BufferTable& buffers) {
     steps_.emplace_back(planned.step->bind(inner), planned.step->items);
 }
 
+void check_trips(const Preparation& preparation, const Bodies& bodies, const std::string& who) {
+  const int64_t trips = trips_of(bodies), most = preparation.max_trips();
+  if (trips > most / kLeastTripMacs)
+    fail(who, text(trips, " trips"),
+         text("must be worth at most ", most, " MACs, each at least ", kLeastTripMacs, " (--max-macs)"),
+         ErrorCode::limit);
+}
+
 int64_t bytes_of_input(const Plan& plan, size_t i) {
   return static_cast<int64_t>(plan.buffers[static_cast<size_t>(plan.inputs[i].buffer)].bytes);
 }

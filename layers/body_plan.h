@@ -34,6 +34,12 @@ struct PlacedBody {
 /// node's operands lie, and as one runs at a time they share one arena. Own inputs, and outputs, are left to be placed.
 std::vector<PlacedBody> place_bodies(Preparation& preparation, const Bodies& bodies);
 
+/// What a trip is worth at least, in multiply-accumulates: its step's cycles at 16 a cycle, though its body do nothing.
+inline constexpr int64_t kLeastTripMacs = 960;
+
+/// Error(limit) naming `who` where the trips that planning knows of are worth more than a run may do.
+void check_trips(const Preparation& preparation, const Bodies& bodies, const std::string& who);
+
 /// A placed body whose operands are addresses.
 class BoundBody {
  public:

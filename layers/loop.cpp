@@ -60,6 +60,7 @@ class Loop final : public ControlLayer {
   // The bodies' plans, trip by trip, and what moves around them: carried tensors in before and out after all trips, the
   // number of the trip in, conditions read, results stacked.
   void prepare(const Candidate&, Preparation& p) const override {
+    check_trips(p, bodies_, label());
     auto step = std::make_unique<LoopStep>();
     step->label = label();
     step->turns = place_bodies(p, bodies_);

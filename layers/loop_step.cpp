@@ -129,7 +129,7 @@ class BoundLoop final : public BoundStep {
 }  // namespace
 
 int64_t LoopStep::worth_of_trip() const {
-  constexpr double kMacsPerCycle = 16, kMost = 0x1p62;
+  constexpr double kMacsPerCycle = kLeastTripMacs / kStepCycles, kMost = 0x1p62;
   double cycles_of_trip = kStepCycles;
   for (const PlacedBody& turn : turns) cycles_of_trip = std::max(cycles_of_trip, cycles_of(*turn.plan));
   return static_cast<int64_t>(std::min(cycles_of_trip * kMacsPerCycle, kMost));

@@ -33,6 +33,7 @@ class PartPreparation final : public Preparation {
     return whole_.add_state(bytes, std::move(name), std::move(initial), growth);
   }
   std::shared_ptr<const Plan> plan_body(const TypedGraph& body) override { return whole_.plan_body(body); }
+  int64_t max_trips() const override { return whole_.max_trips(); }
   BufferId adopt(const BufferInfo& buffer) override { return whole_.adopt(buffer); }
   void explain(Gap gap, std::string varies) override { whole_.explain(std::move(gap), std::move(varies)); }
   void vary(std::string term) override { whole_.vary(std::move(term)); }

@@ -67,6 +67,7 @@ class Scan final : public ControlLayer {
   // The body's plan, trip by trip, and what moves around it: states in before and out after all trips, slices in and
   // results out at every trip.
   void prepare(const Candidate&, Preparation& p) const override {
+    check_trips(p, bodies_, label());
     auto step = std::make_unique<LoopStep>();
     step->label = label();
     step->turns = place_bodies(p, bodies_);

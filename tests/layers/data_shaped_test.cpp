@@ -29,6 +29,11 @@ TEST_CASE("NonZero of what is not known when a plan is made is an error at load"
   } catch (const Error& error) {
     CHECK(std::string(error.what()) == "NonZero 'y': input 'x' must be constant or bound before planning");
   }
+  Binding lenient;
+  lenient.allow_unknown = true;
+  const Estimate estimate = estimate_graph(type_graph(g.graph, registry(), lenient));
+  CHECK(estimate.layers.at(0).cost.coverage == Coverage::unknown);
+  CHECK(estimate.layers[0].cost.reason == "what its input 'x' holds is not known");
 }
 
 std::vector<Ints> unique(const Tensor& x, std::map<std::string, Attribute> attributes) {

@@ -265,7 +265,9 @@ TEST_CASE("loop: trips are bounded") {
   control(g, "Loop", {"M", "go", "a0"}, {"a"}, {{"body", b.made()}});
   CHECK(contains(error_of(g), "Loop 'the Loop': 1000000000000000000 trips must be at most 100000000000"));
   g.graph.initializers["M"] = number(1000);
-  CHECK(error_of(g, 1000) == "");
+  CHECK(error_of(g, 960'000) == "");
+  CHECK(error_of(g, 959'999) ==
+        "Loop 'the Loop': 1000 trips must be worth at most 959999 MACs, each at least 960 (--max-macs)");
   CHECK(contains(error_of(g, 999), "Loop 'the Loop': 1000 trips must be at most 999 (--max-macs)"));
   // Within each other, their trips multiply.
   BodyMaker outer;
