@@ -79,6 +79,7 @@ nlohmann::ordered_json check_document(const LoadedModel& loaded, const std::vect
   ordered_json document = new_document("check", &loaded, std::nullopt);
   document["budget"] = options.budget;
   document["profile"] = options.profile.empty() ? ordered_json() : ordered_json(options.profile);
+  if (options.profile.empty()) document["missing"]["profile"] = "none was given (--profile)";
   document["passed"] = std::all_of(findings.begin(), findings.end(), passed);
   ordered_json list = ordered_json::array();
   for (const BudgetFinding& f : findings) {

@@ -188,11 +188,17 @@ void add_section_options(CLI::App& command, Options& options) {
       ->needs(sweep);
 }
 
+/// Why it is no energy; empty where it is one. NaN is outside every range, which CLI::Range does not see.
+std::string in_range(const std::string& text) {
+  double value = -1;
+  return CLI::detail::lexical_cast(text, value) && value >= 0 && value <= 1e9 ? "" : text + " must be 0 to 1e9";
+}
+
 void add_energy_options(CLI::App& command, EnergyOptions& energy) {
   const auto add = [&](const char* name, auto& value, const char* what, const char* unit) {
     return command.add_option(name, value, what)
         ->type_name(unit)
-        ->check(CLI::Range(0.0, 1e9).description(""))
+        ->check(CLI::Validator(in_range, ""))
         ->needs("--energy");
   };
   add("--pj-per-mac", energy.pj_per_mac, "energy: picojoules a MAC, instead of the table's", "PJ");

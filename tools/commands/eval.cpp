@@ -22,7 +22,7 @@ struct Options {
   std::string model, data, split = "test", predictions;
   LoadingOptions loading;
   OutputOptions output;
-  int64_t limit = -1;
+  std::optional<int64_t> limit;  ///< none: all images
   double scale = 255;
 };
 
@@ -181,13 +181,14 @@ nlohmann::ordered_json eval_document(const LoadedModel& loaded, const Plan& plan
 int eval_command(const Options& options) {
   if (!(options.scale > 0) || !std::isfinite(options.scale))
     fail("--scale", text(options.scale), "must be above 0", ErrorCode::usage);
-  if (options.limit == 0 || options.limit < -1)
-    fail("--limit", std::to_string(options.limit), "must be at least 1", ErrorCode::usage);
+  if (options.limit && *options.limit < 1)
+    fail("--limit", std::to_string(*options.limit), "must be at least 1", ErrorCode::usage);
+  const int64_t most = options.limit.value_or(-1);
   const LoadOptions load = options.loading.parsed();
   Score score;
   score.files = find_idx_pair(options.data, options.split);
-  const IdxImages images = read_idx_images(score.files.images, options.limit, load.max_memory);
-  score.labels = read_idx_labels(score.files.labels, options.limit, load.max_memory);
+  const IdxImages images = read_idx_images(score.files.images, most, load.max_memory);
+  score.labels = read_idx_labels(score.files.labels, most, load.max_memory);
   if (static_cast<int64_t>(score.labels.size()) != images.count)
     fail("file '" + score.files.labels.string() + "'", text(score.labels.size(), " labels"),
          text("must be ", images.count, ", one an image"));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -92,6 +93,10 @@ int fit_command(const Options& options) {
         {error.by_model ? "Each model predicted from the others" : "Each fifth of the layers predicted from the others",
          held_out_table(error)});
   report.notes.push_back("- ns = a·MACs + b·bytes + c a layer, least squares of relative errors, nothing negative.");
+  const std::vector<PeakRate>& peaks = machine.clusters.front().peaks;
+  if (std::none_of(peaks.begin(), peaks.end(), [&](const PeakRate& peak) { return peak.isa == fit.isa; }))
+    report.notes.push_back(formatted(
+        "- The profiles ran on {}, of which {} has no peak: were they taken on that machine?", fit.isa, machine.name));
   if (error.totals.empty())
     report.notes.push_back("- Held-out error: n/a, one layer alone leaves none to predict.");
   else

@@ -170,6 +170,11 @@ ordered_json comparison_document(const Comparison& comparison, const std::vector
   }
   document["layers"] = std::move(layers);
   document["totals"] = json_of(comparison.totals);
+  document["missing"] = {
+      {"a", "not in that document"},       {"b", "not in that document"},
+      {"sha256", "not in that document"},  {"isa", "not in that document"},
+      {"threads", "not in that document"}, {"difference", "needs both"},
+      {"ratio", "needs both, a above 0"},  {"significant", "needs intervals or percentiles of both"}};
   document["warnings"] = comparison.warnings;
   document["failures"] = excesses;
   return document;

@@ -16,9 +16,9 @@ struct Meaning {
 constexpr Meaning kMeanings[] = {
     {"lane_padding", "lanes beyond the last channel or pixel"},
     {"k_padding", "depth rounded up to a dot-product step"},
-    {"tile_padding", "register-tile rows computed and dropped"},
-    {"padding_taps_skipped", "products with padding zeros, not executed"},
-    {"causal_skipped", "products under a causal mask, not executed"},
+    {"tile_padding", "computed and dropped: tile rows, padding, masked products"},
+    {"padding_taps_skipped", "products with padding zeros: no useful work"},
+    {"causal_skipped", "products under a causal mask: no useful work"},
     {"host_products", "plain loops, no lanes of an instruction set"},
     {"steps_skipped", "time steps beyond a sequence's length"},
     {"gates_skipped", "gates that another gate determines"},

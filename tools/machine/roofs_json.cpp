@@ -66,6 +66,7 @@ ordered_json roofs_json(const PlanRoofs& roofs, const Plan& plan) {
                          {"source", roofs.machine->source()},
                          {"cluster", cluster.name}};
   document["isa"] = roofs.isa.empty() ? ordered_json() : ordered_json(roofs.isa);
+  if (roofs.isa.empty()) document["missing"]["isa"] = "the machine file has no peak of this instruction set";
   document["threads"] = plan.threads;
   ordered_json macs = ordered_json::object();
   for (const DType dtype : {DType::f32, DType::f16, DType::i8})
@@ -89,6 +90,7 @@ void add_roofs(ordered_json& document, const Plan& plan, const PlanRoofs& roofs,
   if (document.contains("totals")) document["totals"]["roof"] = total_roof(roofs, total_ns);
   document["roofs"] = roofs_json(roofs, plan);
   if (!roofs.machine) document["missing"]["roof"] = roofs.missing;
+  document["missing"]["intensities"] = "no bytes there";
 }
 
 }  // namespace tally::tools

@@ -67,7 +67,7 @@ void add_counted_fetches(nlohmann::ordered_json& document, const PlanRoofs& roof
     bytes["beyond_fetched_counted_source"] = counted.source;
   }
   if (counted.levels.empty())
-    document["missing"]["beyond_fetched_counted"] =
+    document["missing"]["beyond_fetched_counted"] = document["missing"]["beyond_fetched_counted_source"] =
         roofs.caches.empty() ? roofs.beyond_missing : "neither l1d_read_misses nor ll_read_misses could be counted";
 }
 

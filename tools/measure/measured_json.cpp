@@ -33,7 +33,7 @@ ordered_json frequency_json(const MeasurementRecord& r, ordered_json& missing) {
   f["core_mhz_before"] = positive_or_null(r.span.mhz_before);
   f["core_mhz_after"] = positive_or_null(r.span.mhz_after);
   f["core_mhz_source"] = r.span.mhz_before > 0 ? ordered_json("estimated") : ordered_json();
-  if (!c.governor) missing["frequency"] = "no cpufreq in /sys";
+  if (!c.governor) missing["governor"] = missing["frequency"] = "no cpufreq in /sys";
   if (!c.boost) missing["frequency.boost"] = "the system does not tell";
   if (r.span.mhz_before <= 0) missing["frequency.core_mhz"] = "no loop of known latency for this architecture";
   return f;
@@ -51,7 +51,8 @@ ordered_json throttling_json(const MeasurementRecord& r, ordered_json& missing) 
   t["celsius_after"] = value_or_null(after.celsius);
   if (t["x86_events"].is_null()) missing["throttling.x86_events"] = "no thermal_throttle in /sys";
   if (t["pi_flags"].is_null()) missing["throttling.pi_flags"] = "no Raspberry Pi firmware";
-  if (!before.celsius) missing["throttling.celsius"] = "no thermal zone in /sys";
+  for (const auto& [key, celsius] : {std::pair("celsius_before", before.celsius), {"celsius_after", after.celsius}})
+    if (!celsius) missing["throttling." + std::string(key)] = "no thermal zone in /sys";
   return t;
 }
 
