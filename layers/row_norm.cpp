@@ -114,9 +114,10 @@ std::vector<TensorType> RowNormalization::infer(Operands in) const {
 }
 
 // A row of w elements. LayerNormalization and InstanceNormalization, by the body of the first: mean w, deviations w,
-// squares w, their mean w, ε 1, root (special), reciprocal 1, product w, scale w, bias w. RMSNormalization's body
-// (opset 23): squares w, mean w, ε 1, root, quotient w, scale w. GroupNormalization's (opset 21): mean w, squares w,
-// their mean w, square of the mean 1, difference 1, ε 1, root, deviations w, quotient w, scale w, bias w.
+// squares w, their mean w, ε 1, root (special), reciprocal 1, product w, scale w, bias w (by convention also where
+// there is none). RMSNormalization's body (opset 23): squares w, mean w, ε 1, root, quotient w, scale w.
+// GroupNormalization's (opset 21): mean w, squares w, their mean w, square of the mean 1, difference 1, ε 1, root,
+// deviations w, quotient w, scale w, bias w.
 Cost RowNormalization::cost(Operands in, std::span<const TensorType>) const {
   const RowNormArgs args = make_args(in);
   const int64_t w = args.width;
@@ -126,10 +127,8 @@ Cost RowNormalization::cost(Operands in, std::span<const TensorType>) const {
     cost.formulas = {product(label(), "elementwise", {{"rows", args.rows}, {"(4w+1)", 4 * w + 1}})};
   } else if (kind_ == RowNorm::group) {
     cost.formulas = {product(label(), "elementwise", {{"rows", args.rows}, {"(7w+3)", 7 * w + 3}})};
-  } else if (has_bias(in)) {
-    cost.formulas = {product(label(), "elementwise", {{"rows", args.rows}, {"(7w+2)", 7 * w + 2}})};
   } else {
-    cost.formulas = {product(label(), "elementwise", {{"rows", args.rows}, {"(6w+2)", 6 * w + 2}})};
+    cost.formulas = {product(label(), "elementwise", {{"rows", args.rows}, {"(7w+2)", 7 * w + 2}})};
   }
   cost.formulas.push_back(product(label(), "special", {{"rows", args.rows}}));
   cost.elementwise = cost.formulas[0].value;

@@ -56,7 +56,7 @@ void check_layer_norm(const std::string& op, const Shape& shape, int64_t axis, b
     check_close(ran.outputs[0], expected, scales(expected, 2), 8 + static_cast<double>(w) / 4);
     CHECK(ran.plan->rows[0].kernel == "row_norm");
     const NodeEstimate& e = ran.plan->estimate.layers[0];
-    CHECK(e.cost.elementwise == rows * (!centred ? 4 * w + 1 : bias ? 7 * w + 2 : 6 * w + 2));
+    CHECK(e.cost.elementwise == rows * (centred ? 7 * w + 2 : 4 * w + 1));
     CHECK(e.cost.special == rows);
     CHECK(e.params == (constant ? w * (1 + bias) : 0));
   });
