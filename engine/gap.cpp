@@ -62,6 +62,13 @@ std::vector<Formula> gap_formulas(const PlanRow& row) {
       formulas.push_back(
           {way + (" " + std::string(name)), symbols, std::to_string(from) + " − " + std::to_string(take), from - take});
   };
+  const auto add_skipped = [&](const char* name, const char* symbols) {
+    if (const int64_t skipped = -term(row.gap.macs, name); skipped != 0)
+      formulas.push_back(
+          {name, symbols, std::to_string(row.ideal.macs - skipped) + " − " + std::to_string(row.ideal.macs), -skipped});
+  };
+  add_skipped("padding_taps_skipped", "macs_nopad − macs");
+  add_skipped("causal_skipped", "macs_causal − macs");
   const int64_t loaded = p.loaded_activations + p.loaded_residual;
   const int64_t read = loaded - term(row.gap.bytes_loaded, "activation_rereads");
   const int64_t written = p.stored_outputs - term(row.gap.bytes_stored, "layout_padding");

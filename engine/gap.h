@@ -18,8 +18,8 @@ struct MovedBytes {
 Gap explain_gap(const PlanRow& row, const MovedBytes& moved);
 
 /// How each term of a row's gap follows from its planned tally and its ideal cost: `value` is the term, `quantity`
-/// "loaded weight_rereads" and the like. Terms that are a part of the planned tally by themselves (lane_padding, state
-/// …) are left out.
+/// "loaded weight_rereads" and the like, or the bare name of a term of macs. Terms that are a part of the planned tally
+/// by themselves (lane_padding, state …) are left out.
 std::vector<Formula> gap_formulas(const PlanRow& row);
 
 }  // namespace tally

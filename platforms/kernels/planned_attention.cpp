@@ -3,14 +3,12 @@
 #include <algorithm>
 
 #include "tally/platforms/loop_nest.h"
+#include "tally/platforms/rounding.h"
 
 namespace tally {
 namespace {
 
 constexpr int64_t kFloatBytes = 4;
-
-int64_t ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
-int64_t round_up(int64_t n, int64_t multiple) { return ceil_div(n, multiple) * multiple; }
 
 /// Keys before `end` that there are.
 int64_t keys_before(const AttentionArgs& args, int64_t end) {
@@ -43,17 +41,16 @@ int64_t softmax_vectors(const AttentionArgs& args, const Geometry& g, int64_t sc
 
 /// Queries across the lanes. A vector of queries multiplies the keys that its last lane sees; a tile of keys rescales
 /// the sums of all vectors, the first one does not.
-void add_blocks(const AttentionArgs& args, const Geometry& g, Planned& p, AttentionLoads& loads,
-                int64_t& padded_queries) {
+void add_blocks(const AttentionArgs& args, const Geometry& g, Planned& p, AttentionLoads& loads) {
   const int64_t L = g.lanes, depth = args.d + args.e;
   for (int64_t first = 0; first < args.queries; first += args.block_queries) {
     const int64_t queries = std::min(args.block_queries, args.queries - first);
-    const int64_t vectors = ceil_div(queries, L), keys = keys_before(args, first + queries);
-    const int64_t tiles = ceil_div(keys, kAttentionKeys);
+    const int64_t vectors = divide_up(queries, L), keys = keys_before(args, first + queries);
+    const int64_t tiles = divide_up(keys, kAttentionKeys);
     int64_t scores = 0;
     for (int64_t v = 1; v <= vectors; ++v) scores += std::min(keys, keys_before(args, first + v * L));
     p.tally.lane_macs += scores * L * depth;
-    padded_queries += keys * (vectors * L - queries) * depth;
+    p.lane_padding += keys * (vectors * L - queries) * depth;
     p.tally.lane_fma_other += L * softmax_vectors(args, g, scores, vectors * tiles);
     if (!g.has_fma) p.tally.lane_fma_other += L * vectors * (depth + std::max<int64_t>(tiles - 1, 0) * args.e);
     loads.q += kFloatBytes * queries * args.d;
@@ -68,10 +65,10 @@ void add_rows(const AttentionArgs& args, const Geometry& g, Planned& p, Attentio
   const int64_t L = g.lanes, at_once = std::max<int64_t>(L, 8);
   const int64_t d_padded = round_up(args.d, L), e_padded = round_up(args.e, L);
   for (int64_t i = 0; i < args.queries; ++i) {
-    const int64_t keys = keys_before(args, i + 1), tiles = ceil_div(keys, kAttentionRowKeys);
+    const int64_t keys = keys_before(args, i + 1), tiles = divide_up(keys, kAttentionRowKeys);
     const int64_t multiplied = round_up(keys, at_once);
     p.tally.lane_macs += multiplied * d_padded + keys * e_padded;
-    p.tally.lane_fma_other += L * softmax_vectors(args, g, ceil_div(keys, L), tiles);
+    p.tally.lane_fma_other += L * softmax_vectors(args, g, divide_up(keys, L), tiles);
     if (!g.has_fma) p.tally.lane_fma_other += d_padded + e_padded + tiles * e_padded;
     loads.q += kFloatBytes * args.d;
     loads.k += kFloatBytes * multiplied * args.d;
@@ -87,10 +84,9 @@ void add_rows(const AttentionArgs& args, const Geometry& g, Planned& p, Attentio
 bool blocks_pay(AttentionArgs args, const Geometry& g) {
   Planned rows, block;
   AttentionLoads loads;
-  int64_t padded = 0;
   args.block_queries = g.lanes;
   add_rows(args, g, rows, loads);
-  add_blocks(args, g, block, loads, padded);
+  add_blocks(args, g, block, loads);
   const auto lanes = [](const Planned& p) {
     return static_cast<double>(p.tally.lane_macs) + static_cast<double>(p.tally.lane_fma_other);
   };
@@ -101,7 +97,7 @@ bool blocks_pay(AttentionArgs args, const Geometry& g) {
 }  // namespace
 
 bool plan_attention(AttentionArgs& args, const Geometry& g) {
-  const int64_t L = g.lanes, vectors = ceil_div(args.queries, L);
+  const int64_t L = g.lanes, vectors = divide_up(args.queries, L);
   args.block_queries = 0;
   // A row's vectors hold elements, all of them real where d and e are multiples of a vector; a block's hold queries.
   // A single query, whose keys may grow in number from step to step, is always a row.
@@ -110,7 +106,7 @@ bool plan_attention(AttentionArgs& args, const Geometry& g) {
     const int64_t widest = std::min<int64_t>(
         g.gemm_vectors, kAttentionScratch / L / std::max<int64_t>(args.d + args.e + masked * kAttentionKeys, 1));
     if (widest > 0) {
-      args.block_queries = L * ceil_div(vectors, ceil_div(vectors, widest));
+      args.block_queries = L * divide_up(vectors, divide_up(vectors, widest));
       return true;
     }
   }
@@ -127,22 +123,17 @@ int64_t causal_products(const AttentionArgs& args) {
 Planned planned_attention(const AttentionArgs& args, const Geometry& g, AttentionLoads* loads) {
   Planned p;
   AttentionLoads head;
-  int64_t padded_queries = 0;
   if (args.block_queries > 0) {
-    add_blocks(args, g, p, head, padded_queries);
+    add_blocks(args, g, p, head);
   } else {
     add_rows(args, g, p, head);
   }
   const int64_t heads = args.batch * args.q_heads;
   if (loads) *loads = {heads * head.q, heads * head.k, heads * head.v, heads * head.mask};
   p.tally.macs = pairs_seen(args) * (args.d + args.e);
-  if (args.block_queries > 0) {
-    // Lanes of queries that there are, on keys that they do not see, are a tile's; the others padding.
-    p.lane_padding = std::min(padded_queries, p.tally.lane_macs - p.tally.macs);
-    p.tile_padding = p.tally.lane_macs - p.tally.macs - p.lane_padding;
-  } else {
-    p.lane_padding = p.tally.lane_macs - p.tally.macs;
-  }
+  // Of a block, lanes of queries that there are, on keys that they do not see, are a tile's; the others padding.
+  int64_t& rest = args.block_queries > 0 ? p.tile_padding : p.lane_padding;
+  rest = p.tally.lane_macs - p.tally.macs - p.lane_padding;
   p.loaded_activations = head.q + head.k + head.v + head.mask;
   p.stored_outputs = kFloatBytes * args.queries * args.e;
   p.tally.bytes_loaded = p.loaded_activations;
@@ -165,6 +156,34 @@ LoopNest loop_nest(const AttentionArgs& a, const Geometry& g) {
   }
   nest.loops.push_back("scores over d = " + text(a.d) + ", maximum, exponentials, then e = " + text(a.e) +
                        " sums of values");
+
+  const int64_t heads = a.batch * a.q_heads, depth = a.d + a.e, L = g.lanes, pairs = pairs_seen(a);
+  const Planned planned = planned_attention(a, g);
+  if (a.block_queries > 0) {
+    // Blocks are whole vectors of queries, but for the last one, which sees the most keys.
+    const int64_t lanes = round_up(a.queries, L), seen = keys_before(a, a.queries);
+    nest.parts.push_back(
+        {&Planned::lane_padding, "heads·keys·(lanes − queries)·(d + e)",
+         product_text({heads, seen}) + "·(" + text(lanes) + " − " + text(a.queries) + ")·" + text(depth),
+         heads * seen * (lanes - a.queries) * depth});
+    const int64_t vectors = heads * depth == 0 ? 0 : planned.tally.lane_macs / (heads * L * depth);
+    nest.parts.push_back({&Planned::tile_padding,
+                          "heads·(keys of all vectors·lanes − pairs seen)·(d + e) − lane_padding",
+                          text(heads) + "·(" + product_text({vectors, L}) + " − " + text(pairs) + ")·" + text(depth) +
+                              " − " + text(planned.lane_padding),
+                          heads * (vectors * L - pairs) * depth - planned.lane_padding});
+    return nest;
+  }
+  int64_t scored = 0, weighted = 0;
+  for (int64_t i = 1; i <= a.queries; ++i) {
+    scored += round_up(keys_before(a, i), std::max<int64_t>(L, 8));
+    weighted += keys_before(a, i);
+  }
+  const int64_t d_lanes = round_up(a.d, L), e_lanes = round_up(a.e, L);
+  nest.parts.push_back({&Planned::lane_padding, "heads·(keys scored·d lanes + keys weighted·e lanes − pairs·(d + e))",
+                        text(heads) + "·(" + product_text({scored, d_lanes}) + " + " +
+                            product_text({weighted, e_lanes}) + " − " + product_text({pairs, depth}) + ")",
+                        heads * (scored * d_lanes + weighted * e_lanes - pairs * depth)});
   return nest;
 }
 

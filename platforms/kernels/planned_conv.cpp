@@ -83,7 +83,7 @@ Planned planned_pixel_conv(const PixelConvArgs& args, const Geometry& geometry) 
   return finished(p);
 }
 
-/// Parts: lane_padding and loaded_activations as above, with the lanes of all rows; loaded_weights as planned.
+/// Parts: lane_padding and loaded_activations as above, with the lanes of all rows; the others as planned.
 LoopNest loop_nest(const PixelConvArgs& args, const Geometry& g) {
   const int64_t slices = int64_t{args.images} * args.groups, M = args.group_channels, taps = args.taps;
   const int64_t pairs = args.oh / 2, singles = args.oh % 2, outputs = int64_t{args.oh} * args.ow;
@@ -104,6 +104,11 @@ LoopNest loop_nest(const PixelConvArgs& args, const Geometry& g) {
                  slices * M * (lanes - outputs) * taps},
                 {&Planned::loaded_activations, "images·tiles·lanes·taps·4 B",
                  product_text({slices, tiles, lanes, taps, 4}), slices * tiles * lanes * taps * kFloatBytes}};
+  if (planned.tile_padding != 0)
+    nest.parts.push_back({&Planned::tile_padding, "images·M·(pixels·taps − taps inside)",
+                          product_text({slices, M}) + "·(" + product_text({outputs, taps}) + " − " +
+                              text(planned.tally.macs / (slices * M)) + ")",
+                          slices * M * outputs * taps - planned.tally.macs});
   const int64_t row = taps + (args.bias ? 1 : 0);
   nest.parts.push_back({&Planned::loaded_weights,
                         args.bias ? "register tiles·channels·(taps + 1)·4 B" : "register tiles·channels·taps·4 B",

@@ -148,7 +148,8 @@ std::string panels_text(const GemmArgs& args, const Geometry& g) {
 }  // namespace
 
 /// Parts, with P = Σ pixels·depth over images, regions and depth blocks, N columns in L lanes of all panels:
-/// lane_padding = P·(L − N), loaded_activations = P·panels·4, loaded_weights = Σ tiles·lanes·(depth + bias)·4.
+/// lane_padding = P·(L − N), loaded_activations = P·panels·4, loaded_weights = Σ tiles·lanes·(depth + bias)·4, partial
+/// sums = pixels·columns·(depth blocks − 1)·4.
 LoopNest loop_nest(const GemmArgs& args, const Geometry& g) {
   int64_t N = 0, L = 0, P = 0, depth = 0, pixels = 0;
   for (int32_t i = 0; i < args.panel_count; ++i) {
@@ -191,6 +192,14 @@ LoopNest loop_nest(const GemmArgs& args, const Geometry& g) {
   }
   nest.parts.push_back({&Planned::loaded_weights, args.bias ? "Σ tiles·lanes·(K + 1)·4 B" : "Σ tiles·lanes·K·4 B",
                         passes.size() == 1 ? sum + "·4" : "(" + sum + ")·4", loaded});
+  if (args.k_blocks > 1) {
+    const int64_t columns = args.full_stores ? L : N;
+    for (const auto part : {&Planned::loaded_partials, &Planned::stored_partials})
+      nest.parts.push_back(
+          {part, "images·pixels·columns·(depth blocks − 1)·4 B",
+           product_text({args.images, pixels, columns}) + "·(" + std::to_string(args.k_blocks) + " − 1)·4",
+           args.images * pixels * columns * (args.k_blocks - 1) * 4});
+  }
   return nest;
 }
 

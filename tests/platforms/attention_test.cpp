@@ -5,6 +5,7 @@
 
 #include "tally/platforms/kernels/planned_attention.h"
 #include "tests/platforms/kernel_check.h"
+#include "tests/platforms/nest_check.h"
 #include "tests/reference/attention_reference.h"
 
 using namespace tally;
@@ -112,6 +113,7 @@ void check(const Problem& p, const KernelTable& counted, const KernelTable& unco
       o.y, o.args.items(), [&](int64_t b, int64_t e, Tally* t) { counted.attention(o.args, b, e, t); },
       [&](int64_t b, int64_t e, Tally* t) { uncounted.attention(o.args, b, e, t); },
       planned_attention(o.args, counted.geometry), operands(o.q, o.k, o.v, o.mask, o.seen));
+  check_nest(loop_nest(o.args, counted.geometry), planned_attention(o.args, counted.geometry));
   check_values(o);
 }
 

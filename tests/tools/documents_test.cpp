@@ -1,6 +1,9 @@
 // JSON documents: what every reader of them relies on.
 #include <doctest/doctest.h>
 
+#include <set>
+
+#include "tests/reference/evaluate.h"
 #include "tests/tools/program.h"
 
 using namespace tally;
@@ -187,6 +190,39 @@ TEST_CASE("verify, explain and info") {
   for (const char* key : {"energy_source", "core_mhz", "cpufreq_mhz", "celsius", "pi_flags"}) {
     REQUIRE(info.contains(key));
     if (info[key].is_null()) CHECK(info["missing"][key].is_string());
+  }
+}
+
+TEST_CASE("explain gives every term of a gap its numbers, and they come to it") {
+  const std::string models = TALLY_SOURCE_DIR "/tools/models/";
+  for (const char* model : {"lenet5_fashion.onnx", "elman_fashion.onnx", "lstm_fashion.onnx", "gru_fashion.onnx",
+                            "transformer_fashion.onnx"}) {
+    const size_t layers = document_of("estimate " + models + model)["layers"].size();
+    for (size_t i = 0; i < layers; ++i) {
+      const json plan = document_of("explain " + models + model + " " + std::to_string(i))["plan"];
+      if (plan.is_null()) continue;
+      CAPTURE(model);
+      CAPTURE(i);
+      std::set<std::string> quantities;
+      for (const json& formula : plan["formulas"]) {
+        quantities.insert(formula["quantity"]);
+        const std::string numbers = formula["numbers"];
+        CAPTURE(numbers);
+        reference::Evaluation evaluation(numbers);
+        CHECK(evaluation.sum() == formula["value"].get<int64_t>());
+        CHECK(evaluation.done());
+      }
+      const auto check_terms = [&](const char* key, const std::string& way) {
+        for (const auto& [name, value] : plan["gap"][key].items()) {
+          const std::string term = way + name;
+          CAPTURE(term);
+          if (name != "reorder" && name != "output_copy") CHECK(quantities.contains(term));
+        }
+      };
+      check_terms("macs", "");
+      check_terms("bytes_loaded", "loaded ");
+      check_terms("bytes_stored", "stored ");
+    }
   }
 }
 

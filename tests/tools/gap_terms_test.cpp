@@ -63,20 +63,22 @@ TEST_CASE("the formulas of a gap come to its terms") {
   PlanRow r;
   r.planned.loaded_activations = 100, r.planned.loaded_residual = 20, r.planned.loaded_weights = 64;
   r.planned.stored_outputs = 48;
-  r.ideal = {0, 35, 7, 50};
-  r.gap = explain_gap(r, {30, 40});
+  r.ideal = {900, 35, 7, 50};
+  r.gap = explain_gap(r, {30, 40, 100, 300});
   const std::vector<Formula> formulas = gap_formulas(r);
   const auto check = [&](size_t k, const char* quantity, const char* numbers, int64_t value) {
     CHECK(formulas[k].quantity == quantity);
     CHECK(formulas[k].numbers == numbers);
     CHECK(formulas[k].value == value);
   };
-  REQUIRE(formulas.size() == 5);
-  check(0, "loaded fusion", "30 − 35", r.gap.bytes_loaded.at("fusion"));
-  check(1, "loaded activation_rereads", "120 − 30", r.gap.bytes_loaded.at("activation_rereads"));
-  check(2, "loaded weight_rereads", "64 − 7", r.gap.bytes_loaded.at("weight_rereads"));
-  check(3, "stored fusion", "40 − 50", r.gap.bytes_stored.at("fusion"));
-  check(4, "stored layout_padding", "48 − 40", r.gap.bytes_stored.at("layout_padding"));
+  REQUIRE(formulas.size() == 7);
+  check(0, "padding_taps_skipped", "800 − 900", r.gap.macs.at("padding_taps_skipped"));
+  check(1, "causal_skipped", "600 − 900", r.gap.macs.at("causal_skipped"));
+  check(2, "loaded fusion", "30 − 35", r.gap.bytes_loaded.at("fusion"));
+  check(3, "loaded activation_rereads", "120 − 30", r.gap.bytes_loaded.at("activation_rereads"));
+  check(4, "loaded weight_rereads", "64 − 7", r.gap.bytes_loaded.at("weight_rereads"));
+  check(5, "stored fusion", "40 − 50", r.gap.bytes_stored.at("fusion"));
+  check(6, "stored layout_padding", "48 − 40", r.gap.bytes_stored.at("layout_padding"));
   r.gap.bytes_loaded = {{"output_copy", 120}};  // a row of another kind
-  CHECK(gap_formulas(r).size() == 2);
+  CHECK(gap_formulas(r).size() == 4);
 }

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "nlohmann/json.hpp"
-#include "tally/engine/gap.h"
 #include "tally/platforms/kernel_table.h"
 #include "tools/estimate/coverage.h"
 #include "tools/estimate/gap_terms.h"
 #include "tools/estimate/kernel_notes.h"
+#include "tools/estimate/planned_formulas.h"
 #include "tools/output/formatted.h"
 #include "tools/output/numbers.h"
 
@@ -99,38 +99,6 @@ std::string loops_text(const LoopNest& nest) {
     margin += "  ";
   }
   return text;
-}
-
-struct PartName {
-  int64_t Planned::*part;
-  const char* name;
-};
-constexpr PartName kPartNames[] = {
-    {&Planned::lane_padding, "lane_padding"},     {&Planned::k_padding, "k_padding"},
-    {&Planned::tile_padding, "tile_padding"},     {&Planned::loaded_activations, "loaded_activations"},
-    {&Planned::loaded_weights, "loaded_weights"}, {&Planned::loaded_state, "loaded_state"},
-    {&Planned::stored_outputs, "stored_outputs"}};
-
-/// Steps of a row with what their kernels know of their loops.
-std::vector<LoopNest> nests_of(const Plan& plan, const PlanRow& row) {
-  std::vector<LoopNest> nests;
-  const Geometry& geometry = kernel_table(plan.isa, false).geometry;
-  for (int s = row.first_step; s < row.first_step + row.step_count; ++s)
-    nests.push_back(plan.steps[static_cast<size_t>(s)].step->nest(geometry));
-  return nests;
-}
-
-/// Parts of the planned tally, step by step, then the gap's terms that follow from them.
-std::vector<Formula> planned_formulas(const Plan& plan, const PlanRow& row) {
-  std::vector<Formula> formulas;
-  for (const LoopNest& nest : nests_of(plan, row))
-    for (const LoopNest::Part& part : nest.parts)
-      for (const PartName& name : kPartNames)
-        if (name.part == part.part && part.value != 0)
-          formulas.push_back({name.name, part.symbols, part.numbers, part.value});
-  const std::vector<Formula> terms = gap_formulas(row);
-  formulas.insert(formulas.end(), terms.begin(), terms.end());
-  return formulas;
 }
 
 std::string plan_text(const Plan& plan, const PlanRow& row) {
