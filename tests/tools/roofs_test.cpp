@@ -54,6 +54,13 @@ TEST_CASE("profile --machine: bytes at three levels, their intensities, and the 
   check_width(table.out);
 }
 
+TEST_CASE("without a machine file, bytes at three levels and no word of roofs above them") {
+  const Ran table = run_tally("profile " + kLenet + " --seed 1 --repeats 5");
+  CHECK(table.code == 0);
+  CHECK(table.out.find("\nBytes at three levels\n") != std::string::npos);
+  CHECK(table.out.find("roof: n/a, not calibrated") != std::string::npos);
+}
+
 TEST_CASE("bench --machine: the roofs of layers, and the share that the whole reaches") {
   const json document = document_of("bench " + kLenet + " --seed 1 --repeats 5 --seconds 0.1 --machine raspberry-pi-4");
   CHECK(document["layers"].size() > 4);

@@ -66,7 +66,7 @@ class ProfileRoofs {
   }
   void add_to(Report& report) const {
     report.parts.insert(report.parts.begin() + 1,
-                        {"Bytes at three levels, and roofs",
+                        {roofs_.machine ? "Bytes at three levels, and roofs" : "Bytes at three levels",
                          roof_table(*profile_.plan, roofs_, measured_ns_, profile_.plain_ns.median)});
     if (!fetches_.levels.empty())
       report.parts.insert(report.parts.begin() + 2,
