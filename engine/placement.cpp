@@ -1,5 +1,7 @@
 #include "tally/engine/placement.h"
 
+#include <algorithm>
+
 #include "tally/platforms/rounding.h"
 
 namespace tally {
@@ -15,7 +17,7 @@ Placement expected_placement(const TensorType& type, Layout layout, int64_t chan
 
 bool lies_alike(const Shape& shape, Layout from, Layout to, int64_t channel_pad) {
   if (from == to) return true;
-  if (shape.size() < 2 || element_count(shape) != shape[0] * shape[1]) return false;
+  if (shape.size() < 2 || std::any_of(shape.begin() + 2, shape.end(), [](int64_t n) { return n != 1; })) return false;
   return shape[1] % channel_pad == 0 || (to == Layout::plain && shape[0] == 1);
 }
 
