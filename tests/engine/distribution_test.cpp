@@ -43,13 +43,16 @@ TEST_CASE("distribution: order statistics of a known sample") {
 
 TEST_CASE("distribution: the median's interval has the ranks of the published tables") {
   // n → rank of the lower bound: Conover's table of the sign test, two-sided 5 %.
-  const std::pair<size_t, double> table[] = {{6, 1}, {8, 1}, {9, 2}, {10, 2}, {15, 4}, {20, 6}, {30, 10}, {50, 18}};
-  for (const auto& [n, rank] : table) {
-    CAPTURE(n);
-    const auto interval = median_interval(first(n));
+  struct Row {
+    size_t n;
+    double rank;
+  };
+  for (const Row& row : {Row{6, 1}, {8, 1}, {9, 2}, {10, 2}, {15, 4}, {20, 6}, {30, 10}, {50, 18}}) {
+    CAPTURE(row.n);
+    const auto interval = median_interval(first(row.n));
     REQUIRE(interval.has_value());
-    CHECK(interval->low == rank);
-    CHECK(interval->high == static_cast<double>(n + 1) - rank);
+    CHECK(interval->low == row.rank);
+    CHECK(interval->high == static_cast<double>(row.n + 1) - row.rank);
   }
   for (size_t n = 0; n < 6; ++n) CHECK_FALSE(median_interval(first(n)).has_value());
 }

@@ -43,10 +43,11 @@ inline Tensor counted(DType type, const Shape& shape) {
   return t;
 }
 
-/// Elements as integers, whatever their type.
+/// Elements as integers, whatever their type; NaN and what no int64 holds as 0.
 inline Ints whole(const Tensor& t) {
+  if (t.dtype() == DType::i64) return {t.values<int64_t>().begin(), t.values<int64_t>().end()};
   Ints values;
-  for (double v : t.to_double()) values.push_back(static_cast<int64_t>(v));
+  for (double v : t.to_double()) values.push_back(v >= -0x1p63 && v < 0x1p63 ? static_cast<int64_t>(v) : 0);
   return values;
 }
 

@@ -151,7 +151,7 @@ TEST_CASE("RoiAlign: the mean of bilinear samples, regions outside and of any si
       const double x0 = rois[4 * r] / 2 - shift, y0 = rois[4 * r + 1] / 2 - shift;
       double w = rois[4 * r + 2] / 2 - shift - x0, h = rois[4 * r + 3] / 2 - shift - y0;
       if (!half) w = std::max(w, 1.0), h = std::max(h, 1.0);
-      const auto in_bin = [&](double bin) {
+      const auto in_bin = [samples = samples](double bin) {  // clang 14 captures no structured binding
         return samples > 0 ? samples : std::max(1, static_cast<int>(std::ceil(bin)));
       };
       const int rows = in_bin(h / 2), columns = in_bin(w / 3);
