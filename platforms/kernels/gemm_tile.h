@@ -124,6 +124,8 @@ struct GemmSums : TileSums<F, NV, MR, kGemmSets<MR * NV>> {
   static constexpr int kBlock = Blocks::kSteps * F::kStep;  ///< depth elements
   static constexpr bool kInOrder = kLoadsInGroups<typename F::FloatArch>;
   static constexpr bool kBlocked = kBlock > 0 && MR > 1;  ///< a single row gains nothing: its loads are weights
+  /// Blocks of an iteration. A branch behind multiply-adds waits for them; small tiles are rare and stay small in code.
+  static constexpr int kBlocksAtOnce = MR * NV > 8 ? 4 : 2;
   /// Steps of an iteration: a multiple of the sets; for a single row with loads in groups as many as registers hold.
   static constexpr int kUnrolled = !kInOrder || MR > 1 || kSets > 4 ? kSets : NV > 5 ? 2 : 4;
 
@@ -179,43 +181,55 @@ struct GemmSums : TileSums<F, NV, MR, kGemmSets<MR * NV>> {
   /// one. A register of A holds the elements of a block for a row, and multiplications by element take them one by
   /// one, into all sets by turns; weights come four vectors a load, the next four while four are multiplied.
   ///
-  /// The order is what stands here (kLoadsInGroups, order.h).
+  /// The order is what stands here (kLoadsInGroups, order.h): a block's first four, then its rows, and beside each row
+  /// an address that the block or the next one needs.
   template <int blocks>
   TALLY_INLINE void run_blocks(const typename F::Storage* const (&row)[MR], int64_t& offset,
                                const typename F::Storage*& w, uint64_t& left) {
-    constexpr int kFours = blocks * Blocks::kSteps * NV / 4;
+    constexpr int kFours = Blocks::kSteps * NV / 4, kFourElements = 4 * F::kLanes * F::kStep;
     constexpr int64_t kBlockBytes = kBlock * static_cast<int>(sizeof(typename F::Storage));
-    typename Blocks::Block a[MR];
-    const auto load_rows = [&](int64_t at) TALLY_LAMBDA {
-      TALLY_UNROLL
-      for (int r = 0; r < MR; ++r) {
-        a[r] = Blocks::load_block(
-            reinterpret_cast<const typename F::Storage*>(reinterpret_cast<const char*>(row[r]) + at));
-      }
-    };
-    load_rows(offset);
-    int64_t second = offset + kBlockBytes;
-    hide(second);
-    offset += blocks * kBlockBytes;
-    hide(offset);
-    hide(--left);
-    const typename F::Storage* four_at[kFours];
-    repeat<kFours>([&](int q) TALLY_LAMBDA { hide(four_at[q] = w + q * 4 * F::kLanes * F::kStep); });
-    hide(w += kFours * 4 * F::kLanes * F::kStep);
-    typename Blocks::Four four[2];
-    four[0] = Blocks::load_first(four_at[0]);
-    repeat<kFours>([&](auto q) TALLY_LAMBDA {
-      repeat<4>([&](auto e) TALLY_LAMBDA {
-        constexpr int kVector = q * 4 + e, u = kVector / NV, v = kVector % NV;
-        TALLY_UNROLL
-        for (int r = 0; r < MR; ++r) {
-          typename F::Acc& acc = sum[u % kSets][r][v];
-          acc = Blocks::template multiply_add<u % Blocks::kSteps, e>(acc, a[r], four[q % 2]);
+    repeat<blocks>([&](auto block) TALLY_LAMBDA {
+      typename Blocks::Four four[2] = {Blocks::load_four(w), {}};
+      settle(w);  // or gcc makes it a load that writes its address back, for which all others would wait
+      const typename F::Storage* four_at[kFours + 1];  // the last one of the next block
+      int64_t next_offset = offset;
+      constexpr int kAddresses = kFours + (block + 1 < blocks ? 1 : 2);
+      const auto address = [&](auto i) TALLY_LAMBDA {
+        if constexpr (i < kFours) {
+          settle(four_at[i + 1] = w + (i + 1) * kFourElements);
+        } else if constexpr (i == kFours) {
+          settle(next_offset += kBlockBytes);
+        } else {
+          settle(--left);
         }
-        if constexpr (e == 1 && q + 1 < kFours) four[(q + 1) % 2] = Blocks::load_four(four_at[q + 1]);
-        if constexpr (blocks > 1 && kVector + 1 == Blocks::kSteps * NV) load_rows(second);
+      };
+      typename Blocks::Block a[MR];
+      repeat<MR>([&](auto r) TALLY_LAMBDA {
+        a[r] = Blocks::load_block(
+            reinterpret_cast<const typename F::Storage*>(reinterpret_cast<const char*>(row[r]) + offset));
+        if constexpr (r < kAddresses) address(r);
       });
+      repeat<(kAddresses > MR ? kAddresses - MR : 0)>([&](auto i) TALLY_LAMBDA { address(Index<MR + i>{}); });
+      repeat<kFours>([&](auto q) TALLY_LAMBDA {
+        repeat<4>([&](auto e) TALLY_LAMBDA {
+          constexpr int kVector = q * 4 + e, u = kVector / NV, v = kVector % NV;
+          TALLY_UNROLL
+          for (int r = 0; r < MR; ++r) {
+            typename F::Acc& acc = sum[u % kSets][r][v];
+            acc = Blocks::template multiply_add<u, e>(acc, a[r], four[q % 2]);
+          }
+          if constexpr (e == 1 && q + 1 < kFours) four[(q + 1) % 2] = Blocks::load_four(four_at[q + 1]);
+        });
+      });
+      w = four_at[kFours];
+      offset = next_offset;
     });
+  }
+
+  /// Computed here and not later.
+  template <class T>
+  static TALLY_INLINE void settle(T& address) {
+    asm volatile("" : "+r"(address));
   }
 
   /// All rows are addressed by one index. A compiler that sees it advance would rather advance MR pointers, and compute
@@ -237,9 +251,10 @@ struct GemmSums : TileSums<F, NV, MR, kGemmSets<MR * NV>> {
         constexpr int64_t kBytes = sizeof(typename F::Storage);
         const uint64_t length = static_cast<uint32_t>(s->length);
         int64_t offset = i * kBytes;
-        uint64_t left = length / (2 * kBlock);
-        while (left != 0) run_blocks<2>(row, offset, w, left);
-        if (length & kBlock) run_blocks<1>(row, offset, w, left);
+        uint64_t left = length / (kBlocksAtOnce * kBlock);
+        while (left != 0) run_blocks<kBlocksAtOnce>(row, offset, w, left);
+        left = length % (kBlocksAtOnce * kBlock) / kBlock;
+        while (left != 0) run_blocks<1>(row, offset, w, left);
         i += static_cast<int64_t>(length / kBlock * kBlock);
       }
       if constexpr (kUnrolled > 1) {

@@ -31,13 +31,7 @@ struct NeonBlocks<Num::f32> {
     loaded(block);
     return block;
   }
-  /// Beside other loads: one by one.
-  static TALLY_INLINE Four load_first(const float* w) {
-    const Four four{{vld1q_f32(w), vld1q_f32(w + 4), vld1q_f32(w + 8), vld1q_f32(w + 12)}};
-    loaded(four.val[0], four.val[1], four.val[2], four.val[3]);
-    return four;
-  }
-  /// Amid multiply-adds: by one instruction.
+  /// By one instruction.
   static TALLY_INLINE Four load_four(const float* w) {
     const float32x4x4_t four = vld1q_f32_x4(w);
     loaded(four.val[0]);
@@ -74,12 +68,11 @@ struct NeonBlocks<Num::f16> {
     loaded(block);
     return block;
   }
-  static TALLY_INLINE Four load_first(const uint16_t* w) {
+  static TALLY_INLINE Four load_four(const uint16_t* w) {
     const Four four{{vld1q_u16(w), vld1q_u16(w + 8)}};
     loaded(four.val[0], four.val[1]);
     return four;
   }
-  static TALLY_INLINE Four load_four(const uint16_t* w) { return load_first(w); }
   template <int step, int vector>
   static TALLY_INLINE float32x4_t multiply_add(float32x4_t acc, Block a, const Four& w) {
     if constexpr (vector % 2 == 0) {
@@ -100,12 +93,11 @@ struct NeonBlocks<Num::f16> : NeonBlocks<Num::f32> {
     loaded(block);
     return block;
   }
-  static TALLY_INLINE Four load_first(const uint16_t* w) {
+  static TALLY_INLINE Four load_four(const uint16_t* w) {
     const Four four{{Fp16Neon::load(w), Fp16Neon::load(w + 4), Fp16Neon::load(w + 8), Fp16Neon::load(w + 12)}};
     loaded(four.val[0], four.val[1], four.val[2], four.val[3]);
     return four;
   }
-  static TALLY_INLINE Four load_four(const uint16_t* w) { return load_first(w); }
 };
 
 #endif
@@ -123,11 +115,6 @@ struct NeonBlocks<Num::i8> {
     const Block block = vld1q_s8(a);
     loaded(block);
     return block;
-  }
-  static TALLY_INLINE Four load_first(const int8_t* w) {
-    const Four four{{vld1q_s8(w), vld1q_s8(w + 16), vld1q_s8(w + 32), vld1q_s8(w + 48)}};
-    loaded(four.val[0], four.val[1], four.val[2], four.val[3]);
-    return four;
   }
   static TALLY_INLINE Four load_four(const int8_t* w) {
     const int8x16x4_t four = vld1q_s8_x4(w);

@@ -8,7 +8,7 @@
 //   load_weights, factor, factor_tail, step
 //                          acc += factor · weights; the tail takes 1 … kStep − 1 elements and reads no more
 //   Blocks                 blocks of several depth steps where the ISA multiplies by element (else kSteps = 0):
-//                          load_block (kSteps steps of a row of A), load_first, load_four (four vectors of weights),
+//                          load_block (kSteps steps of a row of A), load_four (four vectors of weights),
 //                          multiply_add<step, vector>(acc, block, four), all in the order they are written in
 //   load_sum, store_sum, load_output, store_output, *_partial
 // fp16 and int8 come from Arch::Fp16 and Arch::Int8, which hold what the ISA's intrinsics do best.

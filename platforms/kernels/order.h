@@ -25,10 +25,10 @@ TALLY_INLINE void repeat(Body body) {
 ///
 /// Such a core loses at every change between multiply-adds and anything shorter. llvm's model of Cortex-A53 also
 /// writes results back in order, so that a load behind a multiply-add waits 4 cycles, and the loads next to it no
-/// more: loads and addresses go in groups. Of that model's peak the 8 × 8 tile of the matrix kernel had 0.28 with a
-/// load beside each multiply-add, 0.62 with loads of four depth steps in gcc's order, and has 0.75 in this one (6 ×
-/// 12: 0.77); with rows that lie apart 64 ÷ (64 + 12 + 4) = 0.80 is the most, without a loop around it. Cortex-A72
-/// and Neoverse N1 have 0.99 either way.
+/// more: loads and addresses go in groups, of which a long load is the first. Of that model's peak the 8 × 8 tile of
+/// the matrix kernel had 0.28 with a load beside each multiply-add, 0.62 with loads of four depth steps in gcc's order,
+/// and has 0.795 in this one (6 × 12: 0.81); 64 ÷ (64 + 13 + 2) = 0.81 is the most, without a loop around it.
+/// Cortex-A72 and Neoverse N1 have 0.99 either way.
 template <class A>
 inline constexpr bool kLoadsInGroups = requires(typename A::Vec v) {
   A::keep_order(v);
