@@ -27,8 +27,18 @@ ordered_json json_of(const Figure& f) {
   return j;
 }
 
-ordered_json json_of(const Rate& rate) {
-  return {{"one_core", json_of(rate.one_core)}, {"all_cores", json_of(rate.all_cores)}};
+/// Members that are null have `reason` in "missing".
+void explain_nulls(ordered_json& object, const char* reason) {
+  ordered_json missing = ordered_json::object();
+  for (const auto& [key, value] : object.items())
+    if (value.is_null()) missing[key] = reason;
+  if (!missing.empty()) object["missing"] = std::move(missing);
+}
+
+ordered_json json_of(const Rate& rate, const MachineCluster& cluster) {
+  ordered_json j{{"one_core", json_of(rate.one_core)}, {"all_cores", json_of(rate.all_cores)}};
+  explain_nulls(j, cluster.cores == 1 ? "the cluster has one core" : "neither measured nor published");
+  return j;
 }
 
 ordered_json json_of(const Correction& c) {
@@ -40,19 +50,21 @@ ordered_json json_of(const MachineCluster& cluster) {
   ordered_json j{{"name", cluster.name}, {"cores", cluster.cores}, {"clock_hz", json_of(cluster.clock_hz)}};
   j["peaks"] = ordered_json::array();
   for (const PeakRate& peak : cluster.peaks)
-    j["peaks"].push_back({{"dtype", peak.dtype}, {"isa", peak.isa}, {"macs_per_s", json_of(peak.macs_per_s)}});
+    j["peaks"].push_back({{"dtype", peak.dtype}, {"isa", peak.isa}, {"macs_per_s", json_of(peak.macs_per_s, cluster)}});
   j["levels"] = ordered_json::array();
   const auto size = [](auto value) { return value > 0 ? ordered_json(value) : ordered_json(); };
   for (const MemoryLevel& level : cluster.levels) {
     ordered_json item{{"name", level.name}, {"bytes", size(level.bytes)}, {"line_bytes", size(level.line_bytes)}};
     item["ways"] = size(level.ways);
     item["shared_by"] = size(level.shared_by);
-    item["read_bytes_per_s"] = json_of(level.read);
-    item["write_bytes_per_s"] = json_of(level.write);
-    item["copy_bytes_per_s"] = json_of(level.copy);
+    item["read_bytes_per_s"] = json_of(level.read, cluster);
+    item["write_bytes_per_s"] = json_of(level.write, cluster);
+    item["copy_bytes_per_s"] = json_of(level.copy, cluster);
+    explain_nulls(item, level.name == "dram" ? "main memory is no cache" : "the system does not tell");
     j["levels"].push_back(std::move(item));
   }
   j["call_ns"] = json_of(cluster.call_ns);
+  explain_nulls(j, "neither measured nor published");
   return j;
 }
 
