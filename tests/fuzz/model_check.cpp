@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 
 #include "tally/layers/tally.h"
+#include "tests/cpu_time.h"
 #include "tests/fuzz/dice.h"
 
 namespace tally::test {
@@ -15,12 +15,6 @@ constexpr size_t kMaxMemory = size_t{64} << 20;
 constexpr int64_t kMaxMacs = 200'000;
 /// Hundreds of times what a model within these limits takes, sanitizers included.
 constexpr double kMostSeconds = 20;
-
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
 
 void require(bool holds, const std::string& what) {
   if (!holds) throw BrokenPromise{what};
@@ -206,7 +200,7 @@ uint32_t hash(std::span<const std::byte> bytes) {
 }  // namespace
 
 Reached check_model(std::span<const std::byte> bytes) {
-  const double begin = cpu_seconds();
+  const double begin = thread_cpu_seconds();
   const uint32_t seed = hash(bytes);
   LoadOptions options;
   options.max_memory = kMaxMemory;
@@ -223,7 +217,7 @@ Reached check_model(std::span<const std::byte> bytes) {
     reached = Reached::ran;
     if (seed / 8 % 2 == 0) check_stream(bytes, options, seed);
   });
-  const double seconds = cpu_seconds() - begin;
+  const double seconds = thread_cpu_seconds() - begin;
   require(seconds < kMostSeconds, text("takes ", seconds, " s of CPU time"));
   return reached;
 }

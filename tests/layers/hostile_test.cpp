@@ -3,13 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <random>
 
 #include "tally/layers/tally.h"
+#include "tests/cpu_time.h"
 
 using namespace tally;
 
@@ -255,12 +255,6 @@ TEST_CASE("hostile: cycles, duplicates, dangling names") {
   error_of(g);
 }
 
-double thread_cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
 /// CPU time to check, plan and run a chain of so many nodes.
 double cost_of_chain(int nodes) {
   Graph g;
@@ -272,16 +266,17 @@ double cost_of_chain(int nodes) {
                                              : "Identity",
                                 {"v" + std::to_string(i)}, {"v" + std::to_string(i + 1)}));
   g.outputs = {{"v" + std::to_string(nodes), DType::f32, std::nullopt}};
-  const double begin = thread_cpu_seconds();
+  const double begin = test::thread_cpu_seconds();
   g.sort_and_check();
   Context context(Model(std::move(g), small()));
   context.run();
-  return thread_cpu_seconds() - begin;
+  return test::thread_cpu_seconds() - begin;
 }
 
 TEST_CASE("hostile: a long chain's cost grows with its length, not with its square") {
   const double quarter = cost_of_chain(25'000), whole = cost_of_chain(100'000);
-  CHECK_MESSAGE(whole < 12 * quarter, "quadratic would be 16 times: ", quarter, " s, then ", whole, " s");
+  CHECK(whole < 60);
+  CHECK_MESSAGE(whole < 8 * quarter, "quadratic would be 16 times: ", quarter, " s, then ", whole, " s");
 }
 
 TEST_CASE("hostile: a real model with bytes flipped, cut and spliced") {

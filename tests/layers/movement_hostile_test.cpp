@@ -3,6 +3,7 @@
 #include <random>
 
 #include "moved.h"
+#include "tests/cpu_time.h"
 
 namespace {
 
@@ -123,6 +124,7 @@ class Maker {
 
 TEST_CASE("hostile: movement with operands and attributes at random") {
   std::map<std::string, int> ran, refused;
+  const double begin = test::thread_cpu_seconds();
   for (uint32_t round = 0; round < 400; ++round)
     for (const Subject& subject : kSubjects) {
       const GraphMaker g = Maker(round * 1000 + 17).make(subject);
@@ -142,6 +144,8 @@ TEST_CASE("hostile: movement with operands and attributes at random") {
         ++refused[subject.op];
       }
     }
+  const double seconds = test::thread_cpu_seconds() - begin;
+  CHECK_MESSAGE(seconds < 300, "a loop without bound somewhere: ", seconds, " s");
   for (const Subject& subject : kSubjects) {
     CAPTURE(subject.op);
     CHECK(ran[subject.op] + refused[subject.op] >= 400);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "tally/engine/gap.h"
+#include "tools/estimate/planned_formulas.h"
 
 using namespace tally;
 using namespace tally::tools;
@@ -81,4 +82,16 @@ TEST_CASE("the formulas of a gap come to its terms") {
   check(6, "stored layout_padding", "48 − 40", r.gap.bytes_stored.at("layout_padding"));
   r.gap.bytes_loaded = {{"output_copy", 120}};  // a row of another kind
   CHECK(gap_formulas(r).size() == 4);
+}
+
+TEST_CASE("a term that no part tells is what the others leave") {
+  PlanRow row;
+  row.ideal = {0, 100, 20, 0};
+  row.planned.tally.bytes_loaded = 150;
+  row.gap.bytes_loaded = {{"branch", 22}, {"control", 8}};
+  const std::vector<Formula> formulas = planned_formulas(Plan(), row);
+  REQUIRE(formulas.size() == 2);
+  CHECK(formulas[1].quantity == "loaded control");
+  CHECK(formulas[1].numbers == "150 − 120 − 22");
+  CHECK(formulas[1].value == 8);
 }

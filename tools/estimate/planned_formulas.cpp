@@ -69,6 +69,18 @@ Formula sum_over_steps(const Plan& plan, const PlanRow& row, const PartName& nam
   return sum;
 }
 
+/// What no part tells (of bodies: what moves around them) is the rest of executed − ideal.
+void add_rest(std::vector<Formula>& formulas, const std::string& way, const GapTerms& terms, int64_t planned,
+              int64_t ideal) {
+  for (const auto& [term, value] : terms) {
+    if (has(formulas, way + term)) continue;
+    std::string numbers = std::to_string(planned) + " − " + std::to_string(ideal);
+    for (const auto& [other, taken] : terms)
+      if (other != term) numbers += (taken < 0 ? " + " : " − ") + std::to_string(std::abs(taken));
+    formulas.push_back({way + term, "planned − ideal − the other terms", std::move(numbers), value});
+  }
+}
+
 }  // namespace
 
 std::vector<LoopNest> nests_of(const Plan& plan, const PlanRow& row) {
@@ -96,6 +108,11 @@ std::vector<Formula> planned_formulas(const Plan& plan, const PlanRow& row) {
   }
   const std::vector<Formula> terms = gap_formulas(row);
   formulas.insert(formulas.end(), terms.begin(), terms.end());
+  const Tally& tally = row.planned.tally;
+  add_rest(formulas, "", row.gap.macs, tally.lane_macs, row.ideal.macs);
+  add_rest(formulas, "loaded ", row.gap.bytes_loaded, tally.bytes_loaded,
+           row.ideal.bytes_read + row.ideal.bytes_weights);
+  add_rest(formulas, "stored ", row.gap.bytes_stored, tally.bytes_stored, row.ideal.bytes_written);
   return formulas;
 }
 

@@ -11,7 +11,8 @@ namespace tally::tools {
 std::vector<LoopNest> nests_of(const Plan& plan, const PlanRow& row);
 
 /// Parts of the planned tally, step by step, then the terms of the gap that follow from them. Every term that is not 0
-/// has a formula: where a step tells none of a part, its planned figure stands for it.
+/// has a formula: where a step tells none of a part, its planned figure stands for it, and what no part tells (what
+/// moves around the bodies of a Loop) is what the other terms leave.
 std::vector<Formula> planned_formulas(const Plan& plan, const PlanRow& row);
 
 }  // namespace tally::tools

@@ -1,0 +1,13 @@
+#pragma once
+#include <ctime>
+
+namespace tally::test {
+
+/// CPU time of this thread: other work on the machine does not lengthen it.
+inline double thread_cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+}  // namespace tally::test
